@@ -1,0 +1,1 @@
+"""The log and the questions: a port (`port`), on NATS JetStream (`nats`) and in memory (`memory`)."""

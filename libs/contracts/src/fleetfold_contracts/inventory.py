@@ -1,0 +1,88 @@
+"""What a host has: nodes, devices and their capabilities, links. None of it changes from one sample to the next."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from fleetfold_contracts.ids import BootId, DeviceId, NodeId
+
+Label = Annotated[str, msgspec.Meta(max_length=256)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Milli = Annotated[int, msgspec.Meta(ge=0, le=10**9, description="Thousandths: 1000 is one whole")]
+
+
+class DeviceType(StrEnum):
+    """The backend that runs code on a device."""
+
+    CUDA = "cuda"
+    ROCM = "rocm"
+    METAL = "metal"
+    VULKAN_ANDROID = "vulkan_android"
+    VULKAN_LINUX = "vulkan_linux"
+    INTEL_XE = "intel_xe"
+    DIRECTML = "directml"
+    CPU = "cpu"
+
+
+class Vendor(StrEnum):
+    """Who makes a device."""
+
+    NVIDIA = "nvidia"
+    AMD = "amd"
+    INTEL = "intel"
+    APPLE = "apple"
+    QUALCOMM = "qualcomm"
+    OTHER = "other"
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What never changes about a device. What is unknown is absent, never zero."""
+
+    device_id: DeviceId
+    device_type: DeviceType
+    device_name: Name
+    vendor: Vendor
+    max_memory_bytes: Bytes
+    compute_units: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    memory_bandwidth_gbps: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    driver_version: str | None = None
+    supports_fp64: bool | None = None
+    supports_tensor_cores: bool | None = None
+    model: Name | None = None
+    """The short name by which a workload may ask for it, such as `A10`."""
+    labels: dict[str, Label] = {}
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A host with an agent. Its id survives restarts, its boot does not."""
+
+    node_id: NodeId
+    boot_id: BootId
+    hostname: Name
+    cpu_milli: Milli
+    memory_bytes: Bytes
+    labels: dict[str, Label] = {}
+
+
+class LinkKind(StrEnum):
+    """What a link is made of."""
+
+    SOCKET = "socket"
+    ETHERNET = "ethernet"
+    RDMA = "rdma"
+    THUNDERBOLT = "thunderbolt"
+    NVLINK = "nvlink"
+    XGMI = "xgmi"
+    PCIE = "pcie"
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A measured or declared connection between two devices, or two nodes. It runs both ways."""
+
+    ends: tuple[DeviceId, DeviceId]
+    kind: LinkKind
+    bandwidth_gbps: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    latency_us: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    peer_to_peer: bool | None = None

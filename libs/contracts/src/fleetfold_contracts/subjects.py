@@ -1,0 +1,107 @@
+"""Subjects and streams: where each message lies. Built and parsed here, nowhere else."""
+
+from dataclasses import dataclass
+
+from fleetfold_contracts import events as evt
+from fleetfold_contracts.ids import DeviceId, NodeId, PoolId
+
+DEFAULT_ROOT = "fleet"
+
+API_QUERIES = ("devices", "state", "explain")
+"""What `<root>.api.<verb>` answers beside the verbs of the commands."""
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """All subjects of one cluster. Clusters that share a NATS account differ by `root`."""
+
+    root: str = DEFAULT_ROOT
+
+    def event(self, event: evt.Event) -> str:
+        """The subject that an event is appended to: its scope, then its type's words.
+
+        The first word is dropped when it only repeats the scope: `fleet.evt.command.rejected`.
+        """
+        scope = event_scope(event)
+        words = evt.TYPE_OF_EVENT[type(event)].split(".")
+        if words[0] == scope[0]:
+            words = words[1:]
+        return ".".join((self.root, "evt", *scope, *words))
+
+    @property
+    def all_events(self) -> str:
+        """Every event."""
+        return f"{self.root}.evt.>"
+
+    def pool_events(self, pool: PoolId) -> str:
+        """Every event that changes an allocation in a pool: the filter of each guard, letter for letter."""
+        return f"{self.root}.evt.pool.{pool}.>"
+
+    @property
+    def work_events(self) -> str:
+        """Every event about work."""
+        return f"{self.root}.evt.work.>"
+
+    def samples(self, node: NodeId) -> str:
+        """The samples of one node."""
+        return f"{self.root}.tlm.{node}"
+
+    @property
+    def all_samples(self) -> str:
+        """The samples of every node."""
+        return f"{self.root}.tlm.>"
+
+    def command(self, verb: str) -> str:
+        """Where a command is published durably."""
+        return f"{self.root}.cmd.{verb}"
+
+    @property
+    def all_commands(self) -> str:
+        """Every command, known or not."""
+        return f"{self.root}.cmd.>"
+
+    def verb(self, command_subject: str) -> str:
+        """The verb of a command's subject: what stands behind `<root>.cmd.`."""
+        return command_subject.removeprefix(f"{self.root}.cmd.")
+
+    def api(self, verb: str) -> str:
+        """Where a question is asked."""
+        return f"{self.root}.api.{verb}"
+
+    def work(self, device: DeviceId) -> str:
+        """The batches that wait for a device's worker."""
+        return f"{self.root}.work.{device}"
+
+    @property
+    def all_work(self) -> str:
+        """The batches of every device."""
+        return f"{self.root}.work.>"
+
+    def stream(self, name: str) -> str:
+        """A stream's name: `FLEET_EVT` for the root `fleet` and the name `EVT`."""
+        return f"{self.root.upper().replace('.', '_')}_{name}"
+
+
+def event_scope(event: evt.Event) -> tuple[str, ...]:
+    """Whose event it is: a node's, a pool's, the work's or the commands'."""
+    match event:
+        case evt.NodeJoined():
+            return ("node", event.node.node_id)
+        case (
+            evt.NodeLeft()
+            | evt.LivenessChanged()
+            | evt.DeviceRegistered()
+            | evt.DeviceLost()
+            | evt.DeviceRecovered()
+            | evt.DeviceFaulted()
+            | evt.LinksObserved()
+        ):
+            return ("node", event.node_id)
+        case evt.PlacementDecided() | evt.PlacementRefused():
+            return ("pool", event.workload.pool)
+        case evt.DeviceCordoned() | evt.DeviceUncordoned() | evt.PlacementReleased():
+            return ("pool", event.pool)
+        case evt.WorkDistributed() | evt.WorkDispatched() | evt.BatchFinished() | evt.WorkCompleted():
+            return ("work",)
+        case evt.CommandRejected():
+            return ("command",)
