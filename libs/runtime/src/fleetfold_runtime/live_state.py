@@ -1,0 +1,166 @@
+"""A state that follows the log: what every service that decides or answers stands on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime, timedelta
+
+from fleetfold_bus.port import Bus, Record
+from fleetfold_bus.streams import EVENTS, SAMPLES
+from fleetfold_contracts import codec
+from fleetfold_contracts.ids import CommandId
+from fleetfold_contracts.subjects import Subjects
+from fleetfold_core.fold import fold, fold_samples, park
+from fleetfold_core.state import At, State
+from fleetfold_runtime.clock import Clock
+from fleetfold_runtime.logs import get_logger
+from fleetfold_runtime.metrics import EVENTS_FOLDED, LOG_POSITION, SAMPLES_FOLDED
+from fleetfold_runtime.stopping import background, unless_stopped
+
+_log = get_logger()
+
+
+class LiveState:
+    """Folds the log as it grows. `state` is read between two awaits, and changed by nobody else."""
+
+    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock, *, with_samples: bool) -> None:
+        """`with_samples`: fold telemetry too. Who needs no readings saves the work."""
+        self.state = State()
+        self._bus = bus
+        self._subjects = subjects
+        self._clock = clock
+        self._with_samples = with_samples
+        self._caught_up = asyncio.Event()
+        self._samples_caught_up = asyncio.Event()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._outcomes: dict[CommandId, list[asyncio.Future[bytes]]] = {}
+        self._newest: tuple[datetime, float] | None = None
+
+    async def follow(self) -> None:
+        """Fold the log from its start and then as it grows, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_events())
+            if self._with_samples:
+                tasks.create_task(self._follow_samples())
+
+    @asynccontextmanager
+    async def following(self, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Follow while the block runs. It begins when the state stands for now, or when `stop` is set."""
+        async with background(self.follow()):
+            await unless_stopped(stop, self.caught_up())
+            yield
+
+    async def caught_up(self) -> None:
+        """Wait until all that was in the log at the start is folded."""
+        await self._caught_up.wait()
+        if self._with_samples:
+            await self._samples_caught_up.wait()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the state stands for now, and the log can be reached."""
+        samples_ready = self._samples_caught_up.is_set() or not self._with_samples
+        return self._caught_up.is_set() and samples_ready and self._bus.connected
+
+    async def reached(self, sequence: int) -> None:
+        """Wait until the event at `sequence` is folded."""
+        if self.state.position >= sequence:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((sequence, waiter))
+        await waiter
+
+    async def catch_up(self) -> None:
+        """Wait until all that is in the log now is folded."""
+        await self.reached(await self._bus.last_sequence(self._subjects.stream(EVENTS)))
+
+    async def outcome(self, command_id: CommandId) -> bytes:
+        """Wait for the outcome of a command: its event, in its envelope."""
+        sequence = self.state.outcomes.get(command_id)
+        if sequence is not None:
+            return (await self.event_at(sequence)).payload
+        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        waiters = self._outcomes.setdefault(command_id, [])
+        waiters.append(waiter)
+        try:
+            return await waiter
+        finally:
+            waiters.remove(waiter)
+            if not waiters:
+                self._outcomes.pop(command_id, None)
+
+    async def event_at(self, sequence: int) -> Record:
+        """One record of the log, read again."""
+        async with aclosing(self._bus.read(self._subjects.stream(EVENTS), after=sequence - 1)) as batches:  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
+            async for records in batches:
+                if records:
+                    return records[0]
+        raise AssertionError("a log is read for ever")
+
+    def server_now(self) -> datetime | None:
+        """The server's time: the newest stamp seen, and what went by since then. None: nothing seen yet."""
+        if self._newest is None:
+            return None
+        stamp, seen_at_s = self._newest
+        return stamp + timedelta(seconds=self._clock.monotonic_s() - seen_at_s)
+
+    async def _follow_events(self) -> None:
+        stream = self._subjects.stream(EVENTS)
+        async for records in self._bus.read(stream, after=self.state.position):
+            if not records:
+                self._caught_up.set()
+                continue
+            for record in records:
+                self._fold_event(record)
+            EVENTS_FOLDED.inc(len(records))
+            LOG_POSITION.set(self.state.position)
+            self._after(records)
+
+    def _fold_event(self, record: Record) -> None:
+        cause = None
+        at = At(sequence=record.sequence, time=record.time, cause=None)
+        try:
+            envelope = codec.decode_envelope(record.payload)
+            cause = envelope.cause
+            at = At(sequence=record.sequence, time=record.time, cause=cause)
+            event = codec.decode_event(envelope)
+        except codec.ContractError as error:
+            park(self.state, at, str(error))
+            _log.warning("an event was parked", sequence=record.sequence, subject=record.subject, reason=str(error))
+            return
+        fold(self.state, event, at)
+        if cause in self._outcomes and self.state.outcomes.get(cause) == record.sequence:
+            for waiter in self._outcomes[cause]:
+                if not waiter.done():
+                    waiter.set_result(record.payload)
+
+    def _after(self, records: Sequence[Record]) -> None:
+        self._stamp(records[-1])
+        reached = [waiter for sequence, waiter in self._waiting if sequence <= self.state.position]
+        self._waiting = [entry for entry in self._waiting if entry[0] > self.state.position]
+        for waiter in reached:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _follow_samples(self) -> None:
+        stream = self._subjects.stream(SAMPLES)
+        async for records in self._bus.read(stream, after=self.state.samples_position):
+            if not records:
+                self._samples_caught_up.set()
+                continue
+            for record in records:
+                self._fold_samples(record)
+            SAMPLES_FOLDED.inc(len(records))
+            self._stamp(records[-1])
+
+    def _fold_samples(self, record: Record) -> None:
+        try:
+            samples = codec.decode_samples(record.payload)
+        except codec.ContractError as error:
+            _log.warning("samples were dropped", subject=record.subject, reason=str(error))
+            return
+        fold_samples(self.state, samples, record.sequence, record.time)
+
+    def _stamp(self, record: Record) -> None:
+        if self._newest is None or record.time > self._newest[0]:
+            self._newest = (record.time, self._clock.monotonic_s())

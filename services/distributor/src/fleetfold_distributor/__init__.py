@@ -1,0 +1,1 @@
+"""Spreads work items over devices, and loses none."""

@@ -1,0 +1,1 @@
+"""Puts the shards of a workload on devices, or says why it cannot."""

@@ -1,0 +1,1 @@
+"""Folds the log into the state of the cluster, and answers questions about it."""

@@ -1,0 +1,109 @@
+"""The projector: folds both streams into the state of the cluster, answers questions, and says who fell silent."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from fleetfold_bus.port import Answer, BusError, Endpoint, Request, Service
+from fleetfold_contracts import answers, codec
+from fleetfold_contracts.events import LivenessChanged
+from fleetfold_core.state import State
+from fleetfold_runtime.commands import failure, rejected_answer
+from fleetfold_runtime.live_state import LiveState
+from fleetfold_runtime.logs import get_logger
+from fleetfold_runtime.run import Context
+from fleetfold_runtime.stopping import sleep_unless
+from fleetfold_state_projector import views
+from fleetfold_state_projector.liveness import change_id, changes
+from fleetfold_state_projector.settings import ProjectorSettings
+
+NAME = "state-projector"
+VERSION = "0.1.0"
+READ_OWN_WRITE_WITHIN_S = 5.0
+
+Query = answers.DevicesQuery | answers.StateQuery | answers.ExplainQuery
+QueryT = TypeVar("QueryT", bound=Query)
+
+_log = get_logger()
+
+
+async def serve(context: Context[ProjectorSettings]) -> None:
+    """Fold and answer until told to stop."""
+    live = LiveState(context.bus, context.settings.subjects, context.clock, with_samples=True)
+    context.readiness.check = lambda: live.ready
+    service = Service(NAME, VERSION, "Answers questions about the cluster", Questions(context, live).endpoints())
+    async with live.following(context.stop), context.bus.serve(service):
+        await LivenessWatch(context, live).run()
+
+
+class Questions:
+    """What the projector answers, from its state."""
+
+    def __init__(self, context: Context[ProjectorSettings], live: LiveState) -> None:
+        """`live` is the state that it answers from."""
+        self._subjects = context.settings.subjects
+        self._live = live
+
+    def endpoints(self) -> list[Endpoint]:
+        """One endpoint a question."""
+        return [
+            self._endpoint("devices", answers.DevicesQuery, views.devices),
+            self._endpoint("state", answers.StateQuery, lambda state, _: views.cluster(state)),
+            self._endpoint("explain", answers.ExplainQuery, views.explain),
+        ]
+
+    def _endpoint(self, verb: str, kind: type[QueryT], view: Callable[[State, QueryT], object]) -> Endpoint:
+        async def answer(request: Request) -> Answer:
+            try:
+                query = codec.decode_query(kind, request.payload, request.headers)
+                async with asyncio.timeout(READ_OWN_WRITE_WITHIN_S):
+                    await self._live.reached(query.at_least)
+                return Answer(codec.encode(view(self._live.state, query)))
+            except codec.ContractError as error:
+                return rejected_answer(error)
+            except TimeoutError:
+                return failure("408", f"the log has not reached {query.at_least} yet", "$.at_least")
+
+        metadata = {"schema": f"{kind.__name__}.json"}
+        return Endpoint(name=verb, subject=self._subjects.api(verb), handler=answer, metadata=metadata)
+
+
+class LivenessWatch:
+    """Says when a node falls silent, and when it is heard again."""
+
+    def __init__(self, context: Context[ProjectorSettings], live: LiveState) -> None:
+        """`live` knows when each node was seen."""
+        self._bus = context.bus
+        self._clock = context.clock
+        self._stop = context.stop
+        self._subjects = context.settings.subjects
+        self._patience = context.settings.patience
+        self._interval_s = context.settings.sample_interval_s
+        self._live = live
+        self._away_at_s = context.clock.monotonic_s()
+
+    async def run(self) -> None:
+        """Look twice a beat until told to stop."""
+        while not await sleep_unless(self._stop, self._interval_s / 2):
+            now = self._live.server_now()
+            if now is None or not self._listening():
+                continue
+            for change in list(changes(self._live.state, now, self._patience)):
+                await self._say(change)
+
+    def _listening(self) -> bool:
+        # While the server was away nobody could be heard: each node first gets the time to beat again.
+        if not self._bus.connected:
+            self._away_at_s = self._clock.monotonic_s()
+        return self._clock.monotonic_s() - self._away_at_s >= self._patience.stale_after_s
+
+    async def _say(self, change: LivenessChanged) -> None:
+        id_ = change_id(change)
+        payload = codec.encode_event(change, id=id_, source=NAME, time=self._clock.now())
+        try:
+            appended = await self._bus.append(self._subjects.event(change), payload, message_id=id_)
+        except BusError as error:
+            _log.info("a change of liveness is said later", node=change.node_id, reason=str(error))
+            return
+        await self._live.reached(appended.sequence)
+        _log.info("a node is now " + change.liveness, node=change.node_id)
