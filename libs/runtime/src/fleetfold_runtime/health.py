@@ -23,7 +23,9 @@ def health_endpoint(port: int, ready: Callable[[], bool]) -> Iterator[None]:
     if port == 0:
         yield
         return
-    server = make_server("", port, _application(ready), handler_class=_QuietHandler)  # a container is asked from outside
+    server = make_server(
+        "", port, _application(ready), handler_class=_QuietHandler
+    )  # a container is asked from outside
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:

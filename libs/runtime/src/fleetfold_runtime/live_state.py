@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 
+import msgspec
+
 from fleetfold_bus.port import Bus, Record
 from fleetfold_bus.streams import EVENTS, SAMPLES
 from fleetfold_contracts import codec
@@ -117,18 +119,19 @@ class LiveState:
             self._after(records)
 
     def _fold_event(self, record: Record) -> None:
-        cause = None
-        at = At(sequence=record.sequence, time=record.time, cause=None)
+        pool = self._subjects.pool_of(record.subject)
+        at = At(sequence=record.sequence, time=record.time, pool=pool)
         try:
             envelope = codec.decode_envelope(record.payload)
-            cause = envelope.cause
-            at = At(sequence=record.sequence, time=record.time, cause=cause)
             event = codec.decode_event(envelope)
         except codec.ContractError as error:
             park(self.state, at, str(error))
             _log.warning("an event was parked", sequence=record.sequence, subject=record.subject, reason=str(error))
             return
-        fold(self.state, event, at)
+        fold(self.state, event, msgspec.structs.replace(at, cause=envelope.cause))
+        self._tell_outcome(envelope.cause, record)
+
+    def _tell_outcome(self, cause: CommandId | None, record: Record) -> None:
         if cause in self._outcomes and self.state.outcomes.get(cause) == record.sequence:
             for waiter in self._outcomes[cause]:
                 if not waiter.done():

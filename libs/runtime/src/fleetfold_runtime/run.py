@@ -26,6 +26,10 @@ class Readiness:
         """Not ready until something says when it is."""
         self.check: Callable[[], bool] = lambda: False
 
+    def now(self) -> bool:
+        """Whether it does its work at this moment."""
+        return self.check()
+
 
 @dataclass(frozen=True, slots=True)
 class Context(Generic[SettingsT]):
@@ -39,7 +43,10 @@ class Context(Generic[SettingsT]):
 
 
 def run_service(
-    name: str, kind: type[SettingsT], service: Callable[[Context[SettingsT]], Awaitable[None]], environ: Mapping[str, str]
+    name: str,
+    kind: type[SettingsT],
+    service: Callable[[Context[SettingsT]], Awaitable[None]],
+    environ: Mapping[str, str],
 ) -> None:
     """Run a service until SIGTERM or SIGINT. Ends the process with 2 when a setting or a stream is wrong."""
     try:
@@ -58,7 +65,7 @@ async def _run(name: str, settings: SettingsT, service: Callable[[Context[Settin
     log = get_logger()
     stop = stop_on_signals()
     readiness = Readiness()
-    with health_endpoint(settings.health_port, lambda: readiness.check()):
+    with health_endpoint(settings.health_port, readiness.now):
         bus = await _connect(name, settings, stop)
         if bus is None:
             return

@@ -25,7 +25,9 @@ def plan_work(state: State, command: Distribute, work_id: WorkId) -> WorkDistrib
         work_id=work_id,
         item_count=command.item_count,
         batch_size=command.batch_size,
-        assignments=tuple(Assignment(device_id=device, runs=tuple(runs)) for device, runs in spread.runs.items() if runs),
+        assignments=tuple(
+            Assignment(device_id=device, runs=tuple(runs)) for device, runs in spread.runs.items() if runs
+        ),
         unassigned=tuple(spread.unassigned),
         reason=spread.reason,
     )

@@ -1,7 +1,7 @@
 """The distributor: says what goes where, lays the batches in the devices' queues, and says when all is done.
 
-The event `work.distributed` comes first and settles the plan. The batches follow from it, each under an id of its own, so
-that a distributor that died between them lays the missing ones, and no other.
+The event `work.distributed` comes first and settles the plan. The batches follow from it, each under an id of its own,
+so that whoever takes over from a distributor that died lays the missing ones, and no other.
 """
 
 import asyncio

@@ -41,6 +41,4 @@ def _liveness(silence: timedelta, patience: Patience) -> Liveness:
 
 
 def _changed(node: NodeState, last_seen: datetime, liveness: Liveness) -> LivenessChanged:
-    return LivenessChanged(
-        node_id=node.node.node_id, boot_id=node.node.boot_id, liveness=liveness, last_seen=last_seen
-    )
+    return LivenessChanged(node_id=node.node.node_id, boot_id=node.node.boot_id, liveness=liveness, last_seen=last_seen)

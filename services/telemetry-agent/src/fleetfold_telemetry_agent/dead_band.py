@@ -20,9 +20,7 @@ def moved(published: Sample | None, current: Sample, band: DeadBand) -> bool:
     return (
         _differs(_memory_percent(published), _memory_percent(current), band.memory_points)
         or _differs(published.temperature_celsius, current.temperature_celsius, band.temperature_celsius)
-        or _differs(
-            published.compute_utilization_percent, current.compute_utilization_percent, band.utilization_points
-        )
+        or _differs(published.compute_utilization_percent, current.compute_utilization_percent, band.utilization_points)
     )
 
 

@@ -1,0 +1,121 @@
+"""A service that is killed in mid-work and started again loses no command, and does none twice."""
+
+import asyncio
+from collections import Counter
+from contextlib import aclosing
+
+from tests.support.cluster import GIB, Cluster, Logged
+from tests.support.waiting import eventually
+
+from fleetfold_bus.streams import WORK
+from fleetfold_contracts import codec
+from fleetfold_contracts import commands as cmd
+from fleetfold_contracts import events as evt
+from fleetfold_contracts.answers import StateAnswer
+from fleetfold_contracts.work import Batch
+from fleetfold_contracts.workloads import Shard, Workload
+
+ITEMS = 20_000
+
+
+def place(name: str) -> cmd.Place:
+    return cmd.Place(command_id=name, workload=Workload(workload_id=name, shards=(Shard(memory_bytes=GIB),)))
+
+
+async def test_a_killed_solver_does_each_command_once(cluster: Cluster) -> None:
+    await cluster.add_devices(50)
+    names = [f"model-{index}" for index in range(300)]
+    solver = cluster.start("placement-solver")
+    await asyncio.gather(*(cluster.command("place", place(name), name) for name in names))
+
+    for done in (20, 80, 150):
+        await cluster.log(lambda logged, done=done: _decisions(logged) >= done)
+        solver.kill()
+        solver = cluster.start("placement-solver")
+    outcomes = await cluster.outcomes(names)
+
+    assert {len(events) for events in outcomes.values()} == {1}
+    assert {type(events[0]) for events in outcomes.values()} == {evt.PlacementDecided}
+
+
+def _decisions(logged: list[Logged]) -> int:
+    return sum(isinstance(entry.event, evt.PlacementDecided) for entry in logged)
+
+
+async def test_a_killed_distributor_lays_each_item_once(cluster: Cluster) -> None:
+    devices = await cluster.add_devices(16)
+    command = cmd.Distribute(command_id="work", count=ITEMS, batch_size=10)
+    distributor = cluster.start("distributor")
+    await cluster.command("distribute", command, "work")
+
+    await cluster.log(lambda logged: any(isinstance(entry.event, evt.WorkDistributed) for entry in logged))
+    distributor.kill()
+    cluster.start("distributor")
+    await cluster.log(lambda logged: any(isinstance(entry.event, evt.WorkDispatched) for entry in logged))
+
+    laid = Counter[int]()
+    async with aclosing(cluster.bus.read(cluster.subjects.stream(WORK))) as batches:
+        async for records in batches:
+            if not records:
+                break
+            for record in records:
+                batch = codec.decode(record.payload, Batch)
+                assert batch.device_id in devices
+                laid.update(item.index for item in batch.items)
+    assert laid == dict.fromkeys(range(ITEMS), 1)
+
+
+async def test_a_killed_projector_answers_the_same_again(cluster: Cluster) -> None:
+    await cluster.add_devices(8)
+    cluster.start("placement-solver")
+    projector = cluster.start("state-projector")
+    names = [f"model-{index}" for index in range(40)]
+    for name in names:
+        await cluster.command("place", place(name), name)
+    await cluster.outcomes(names)
+    before = await _state(cluster)
+
+    projector.kill()
+    cluster.start("state-projector")
+    after = await _state(cluster)
+
+    assert len(after.placements) == len(names)
+    assert (after.placements, after.summary.device_count) == (before.placements, before.summary.device_count)
+
+
+async def test_a_killed_agent_comes_back_as_the_same_node_with_another_boot(cluster: Cluster) -> None:
+    settings = {"fleet": "openb:2", "sample_interval_s": "0.2", "offline_after_s": "1.5"}
+    cluster.start("state-projector", **settings)
+    agent = cluster.start("telemetry-agent", **settings)
+    await eventually(lambda: _liveness(cluster, {"live"}), what="two live nodes")
+    before = await _state(cluster)
+
+    agent.kill()
+    await eventually(lambda: _liveness(cluster, {"offline"}), what="the silence being noticed")
+    cluster.start("telemetry-agent", **settings)
+    await eventually(lambda: _liveness(cluster, {"live"}), what="the nodes being heard again")
+    after = await _state(cluster)
+
+    assert [node.node_id for node in after.nodes] == [node.node_id for node in before.nodes]
+    assert after.summary.device_count == before.summary.device_count
+    logged = await cluster.log(bool)
+    boots = {entry.event.node.boot_id for entry in logged if isinstance(entry.event, evt.NodeJoined)}
+    assert len(boots) == 2
+
+
+async def _state(cluster: Cluster) -> StateAnswer:
+    answer: StateAnswer | None = None
+
+    async def answered() -> bool:
+        nonlocal answer
+        answer = await cluster.ask("state", StateAnswer)
+        return answer is not None
+
+    await eventually(answered, what="an answer of the projector")
+    assert answer is not None
+    return answer
+
+
+async def _liveness(cluster: Cluster, wanted: set[str]) -> bool:
+    answer = await cluster.ask("state", StateAnswer)
+    return answer is not None and len(answer.nodes) == 2 and {node.liveness for node in answer.nodes} == wanted
