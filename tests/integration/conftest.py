@@ -1,13 +1,11 @@
 """A cluster for each test, with subjects of its own."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, cluster_on
 
-from fleetfold_bus.nats import NatsBus
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts.subjects import Subjects
 
@@ -15,24 +13,12 @@ from fleetfold_contracts.subjects import Subjects
 @pytest.fixture
 async def cluster(shared_nats_url: str, subjects: Subjects, tmp_path: Path) -> AsyncIterator[Cluster]:
     """On the server that all tests share. No service runs in it yet; its streams are there."""
-    async with _cluster(shared_nats_url, subjects, tmp_path) as cluster:
+    async with cluster_on(shared_nats_url, subjects, tmp_path) as cluster:
         yield cluster
 
 
 @pytest.fixture
 async def own_cluster(nats_server: NatsServer, subjects: Subjects, tmp_path: Path) -> AsyncIterator[Cluster]:
     """The same on a server of its own, which the test may kill."""
-    async with _cluster(nats_server.url, subjects, tmp_path) as cluster:
+    async with cluster_on(nats_server.url, subjects, tmp_path) as cluster:
         yield cluster
-
-
-@asynccontextmanager
-async def _cluster(url: str, subjects: Subjects, folder: Path) -> AsyncIterator[Cluster]:
-    bus = await NatsBus.connect(url, subjects=subjects, name="test", wait_s=10)
-    await bus.ensure_streams()
-    cluster = Cluster(url, subjects, folder, bus)
-    try:
-        yield cluster
-    finally:
-        cluster.close()
-        await bus.close()

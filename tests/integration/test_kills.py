@@ -2,11 +2,14 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import aclosing
 
-from tests.support.cluster import GIB, Cluster, Logged
+from tests.support.cluster import Cluster, Logged
+from tests.support.examples import GIB
 from tests.support.waiting import eventually
 
+from fleetfold_bus.port import Queue
 from fleetfold_bus.streams import WORK
 from fleetfold_contracts import codec
 from fleetfold_contracts import commands as cmd
@@ -38,7 +41,7 @@ async def test_a_killed_solver_does_each_command_once(cluster: Cluster) -> None:
     assert {type(events[0]) for events in outcomes.values()} == {evt.PlacementDecided}
 
 
-def _decisions(logged: list[Logged]) -> int:
+def _decisions(logged: Sequence[Logged]) -> int:
     return sum(isinstance(entry.event, evt.PlacementDecided) for entry in logged)
 
 
@@ -54,15 +57,23 @@ async def test_a_killed_distributor_lays_each_item_once(cluster: Cluster) -> Non
     await cluster.log(lambda logged: any(isinstance(entry.event, evt.WorkDispatched) for entry in logged))
 
     laid = Counter[int]()
-    async with aclosing(cluster.bus.read(cluster.subjects.stream(WORK))) as batches:
-        async for records in batches:
-            if not records:
-                break
-            for record in records:
-                batch = codec.decode(record.payload, Batch)
-                assert batch.device_id in devices
-                laid.update(item.index for item in batch.items)
+    for batch in await _all_laid(cluster):
+        assert batch.device_id in devices
+        laid.update(item.index for item in batch.items)
     assert laid == dict.fromkeys(range(ITEMS), 1)
+
+
+async def _all_laid(cluster: Cluster) -> list[Batch]:
+    queue = Queue(cluster.subjects.stream(WORK), "count", (cluster.subjects.all_work,))
+    laid: list[Batch] = []
+    async with aclosing(cluster.bus.pull(queue)) as deliveries:
+        while True:
+            try:
+                delivery = await asyncio.wait_for(anext(deliveries), timeout=2)
+            except TimeoutError:
+                return laid
+            laid.append(codec.decode(delivery.record.payload, Batch))
+            await delivery.done()
 
 
 async def test_a_killed_projector_answers_the_same_again(cluster: Cluster) -> None:

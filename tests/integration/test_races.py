@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 
-from tests.support.cluster import GIB, Cluster
+from tests.support.cluster import Cluster
+from tests.support.examples import GIB
 
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt

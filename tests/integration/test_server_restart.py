@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tests.support.cluster import GIB, Cluster
+from tests.support.cluster import Cluster
+from tests.support.examples import GIB
 from tests.support.waiting import eventually
 
 from fleetfold_bus.port import UnreachableError
@@ -18,10 +19,8 @@ COMMANDS = 300
 async def test_every_service_goes_on_after_the_server_was_killed(own_cluster: Cluster, nats_server: NatsServer) -> None:
     cluster = own_cluster
     await cluster.add_devices(20)
-    cluster.start("placement-solver")
-    cluster.start("distributor")
-    # The nodes of `add_devices` have no agent: a projector with so much patience does not miss them.
-    cluster.start("state-projector", sample_interval_s="60")
+    for service in ("placement-solver", "distributor", "state-projector"):
+        cluster.start(service)
     cluster.start("telemetry-agent", fleet="openb:2", sample_interval_s="0.2")
     acknowledged: set[str] = set()
     publishing = asyncio.create_task(_publish(cluster, acknowledged))

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
+
+from tests.support.examples import GIB, a_device, a_node
 
 from fleetfold_bus.nats import NatsBus
 from fleetfold_bus.port import BusError, Record
@@ -18,10 +20,8 @@ from fleetfold_bus.streams import EVENTS
 from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.commands import Command
-from fleetfold_contracts.inventory import Capabilities, DeviceType, Node, Vendor
 from fleetfold_contracts.subjects import Subjects
 
-GIB = 1024**3
 T = TypeVar("T")
 
 MODULES = {
@@ -149,21 +149,17 @@ class Cluster:
                 service.kill()
 
 
-def a_node(node_id: str) -> Node:
-    """A node like any other."""
-    return Node(node_id=node_id, boot_id="boot", hostname=node_id, cpu_milli=64_000, memory_bytes=256 * GIB)
-
-
-def a_device(device_id: str, memory_bytes: int = 40 * GIB) -> Capabilities:
-    """A device like any other."""
-    return Capabilities(
-        device_id=device_id,
-        device_type=DeviceType.CUDA,
-        device_name="Test GPU",
-        vendor=Vendor.NVIDIA,
-        max_memory_bytes=memory_bytes,
-        compute_units=100,
-    )
+@asynccontextmanager
+async def cluster_on(url: str, subjects: Subjects, folder: Path) -> AsyncGenerator[Cluster]:
+    """A cluster in `subjects` of a server, with its streams."""
+    bus = await NatsBus.connect(url, subjects=subjects, name="test", wait_s=10)
+    await bus.ensure_streams()
+    cluster = Cluster(url, subjects, folder, bus)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+        await bus.close()
 
 
 def _logged(record: Record) -> Logged:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.cluster import a_device, a_node
+from tests.support.examples import a_device, a_node
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import ContractError

@@ -7,10 +7,9 @@ from fleetfold_contracts.inventory import Node
 from fleetfold_contracts.samples import NodeSample
 from fleetfold_core.fold import fold, fold_samples
 from fleetfold_core.state import At, State
-from fleetfold_state_projector.liveness import Patience, change_id, changes
+from fleetfold_state_projector.liveness import change_id, changes
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-PATIENCE = Patience(stale_after_s=6, offline_after_s=30)
 
 
 def joined() -> State:
@@ -20,10 +19,12 @@ def joined() -> State:
     return state
 
 
-def said(state: State, after_s: float) -> list[evt.Liveness]:
-    found = list(changes(state, START + timedelta(seconds=after_s), PATIENCE))
+def said(state: State, after_s: float, *, listening_since_s: float = 0) -> list[evt.Liveness]:
+    now = START + timedelta(seconds=after_s)
+    listening_since = START + timedelta(seconds=listening_since_s)
+    found = list(changes(state, now, listening_since=listening_since, offline_after_s=30))
     for change in found:
-        fold(state, change, At(sequence=state.position + 1, time=START + timedelta(seconds=after_s)))
+        fold(state, change, At(sequence=state.position + 1, time=now))
     return [change.liveness for change in found]
 
 
@@ -53,5 +54,15 @@ def test_a_node_that_left_in_good_order_is_not_missed() -> None:
 
 
 def test_two_projectors_give_a_change_the_same_id() -> None:
-    first, second = (list(changes(joined(), START + timedelta(seconds=late), PATIENCE)) for late in (7, 8))
+    now = START + timedelta(seconds=7)
+    late = now + timedelta(seconds=1)
+    first, second = (list(changes(joined(), time, listening_since=START, offline_after_s=30)) for time in (now, late))
     assert [change_id(change) for change in first] == [change_id(change) for change in second]
+
+
+def test_nobody_is_missed_while_the_server_was_away() -> None:
+    state = joined()
+    assert said(state, 105, listening_since_s=100) == []
+    assert said(state, 106, listening_since_s=100) == [evt.Liveness.STALE]
+    # The server goes away once more: that is no sign of life.
+    assert said(state, 201, listening_since_s=200) == []

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from tests.support.cluster import GIB, a_device, a_node
+from tests.support.examples import GIB, a_device, a_node
 
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt

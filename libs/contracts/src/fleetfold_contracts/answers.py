@@ -1,16 +1,12 @@
 """What `<root>.api.<verb>` is asked and answers, beside the outcomes of commands."""
 
-from typing import Annotated
-
 import msgspec
 
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, NodeId, PoolId, WorkId, WorkloadId
-from fleetfold_contracts.inventory import Bytes, Capabilities, DeviceType, Milli, Vendor
+from fleetfold_contracts.inventory import Bytes, Capabilities, Count, DeviceType, Milli, Vendor
 from fleetfold_contracts.samples import Instant, Sample
 from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle, Reason
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,17 +1,22 @@
-"""The codec: bytes to structs and back, JSON or MessagePack, with bounds held at the door."""
+"""The codec: bytes to structs and back, JSON or MessagePack, with bounds held at the door.
+
+Where a name stands twice in one object the last one counts, in both formats. MessagePack is read as the JSON that it
+stands for: binary becomes base64, a key that is a number becomes text.
+"""
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Annotated, TypeVar, cast, get_args
+from typing import Annotated, Literal, TypeVar, cast, get_args
 
 import msgspec
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.commands import COMMANDS, Command
 from fleetfold_contracts.ids import EventId
+from fleetfold_contracts.inventory import Label
 from fleetfold_contracts.samples import Instant, NodeSample
 
 CONTENT_TYPE = "Content-Type"
@@ -19,21 +24,27 @@ JSON = "application/json"
 MSGPACK = "application/msgpack"
 MAX_PAYLOAD_BYTES = 512 * 1024
 """A larger command is rejected: the server's own limit is 1 MiB, and the event of its outcome must fit beside it."""
+MAX_DEPTH = 64
+"""Lists and objects in each other. Not every reader takes more, and a worker must be able to read its items."""
+MAX_ERROR_CHARACTERS = 1000
 
 TYPE_PREFIX = "fleet."
 TYPE_VERSION = ".v1"
 
 T = TypeVar("T")
-_MISSING = re.compile(r"missing required field `(\w+)`")
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class ContractError(ValueError):
-    """A payload that cannot be read. `field` is the path in it, `$` the whole."""
+    """A payload that cannot be read. `field` is the path in it, `$` the whole.
+
+    Both texts may repeat what a stranger sent, and go into logs and headers: they are made one line of bounded length.
+    """
 
     def __init__(self, reason: str, field: str = "$") -> None:
-        super().__init__(f"{field}: {reason}")
-        self.reason = reason
-        self.field = field
+        self.reason = _one_line(reason)
+        self.field = _one_line(field)
+        super().__init__(f"{self.field}: {self.reason}")
 
 
 class UnknownTypeError(ContractError):
@@ -41,22 +52,33 @@ class UnknownTypeError(ContractError):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A CloudEvents 1.0 object in structured mode. `cause` is the command or event behind it."""
+    """A CloudEvents 1.0 object in structured mode, which every event is published in."""
 
-    specversion: str
+    specversion: Literal["1.0"]
     id: EventId
+    """The message's id too: made of what caused it, so that a retry is the same message."""
     type: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    """Such as `fleet.placement.decided.v1`. It says what `data` is."""
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    """The service that says so."""
     time: Instant
-    subject: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    subject: Label | None = None
+    """What the event is about: the id of a node, a device, a workload or a work."""
     datacontenttype: str = JSON
-    cause: str | None = None
-    data: msgspec.Raw = msgspec.Raw(b"{}")
+    cause: EventId | None = None
+    """The command or event behind it."""
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
 
 
-_envelope_decoder = msgspec.json.Decoder(Envelope)
-_event_decoders = {words: msgspec.json.Decoder(kind) for words, kind in evt.EVENT_TYPES.items()}
-_samples_decoder = msgspec.json.Decoder(NodeSample)
+def event_type(kind: type[evt.Event]) -> str:
+    """What the envelope's `type` says of an event: `fleet.placement.decided.v1`."""
+    return f"{TYPE_PREFIX}{evt.TYPE_OF_EVENT[kind]}{TYPE_VERSION}"
+
+
+_EVENTS = {event_type(kind): kind for kind in evt.TYPE_OF_EVENT}
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_WHERE = re.compile(r"(?P<reason>.*) - at `(?:key` in `)?\$(?P<path>[^`]*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 _encoder = msgspec.json.Encoder()
 
 
@@ -66,34 +88,34 @@ def encode(value: object) -> bytes:
 
 
 def decode(payload: bytes, kind: type[T]) -> T:
-    """JSON as `kind`.
+    """JSON as `kind`. A field that `kind` does not have is ignored: whoever wrote it may be newer.
 
     Raises:
         ContractError: it is not.
     """
-    try:
-        return msgspec.json.decode(payload, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _contract_error(error) from None
+    return _read(payload, kind)
 
 
 def encode_event(event: evt.Event, *, id: str, source: str, time: datetime, cause: str | None = None) -> bytes:  # noqa: A002
-    """An event in its envelope."""
+    """An event in its envelope.
+
+    Raises:
+        ContractError: something in it is out of its bounds. The log is for ever, so nothing may reach it that nobody
+            could read.
+    """
     envelope = Envelope(
         specversion="1.0",
         id=id,
-        type=type_name(event),
+        type=event_type(type(event)),
         source=source,
         time=time,
+        subject=evt.about(event),
         cause=cause,
         data=msgspec.Raw(_encoder.encode(event)),
     )
-    return _encoder.encode(envelope)
-
-
-def type_name(event: evt.Event) -> str:
-    """An event's type as its envelope names it: `fleet.placement.decided.v1`."""
-    return f"{TYPE_PREFIX}{evt.TYPE_OF_EVENT[type(event)]}{TYPE_VERSION}"
+    payload = _encoder.encode(envelope)
+    decode_event(decode_envelope(payload))
+    return payload
 
 
 def decode_envelope(payload: bytes) -> Envelope:
@@ -102,10 +124,7 @@ def decode_envelope(payload: bytes) -> Envelope:
     Raises:
         ContractError: it is no envelope.
     """
-    try:
-        return _envelope_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _contract_error(error) from None
+    return _read(payload, Envelope)
 
 
 def decode_event(envelope: Envelope) -> evt.Event:
@@ -115,14 +134,10 @@ def decode_event(envelope: Envelope) -> evt.Event:
         UnknownTypeError: its type is not known here.
         ContractError: its data is not of its type.
     """
-    words = envelope.type.removeprefix(TYPE_PREFIX).removesuffix(TYPE_VERSION)
-    decoder = _event_decoders.get(words)
-    if decoder is None:
+    kind = _EVENTS.get(envelope.type)
+    if kind is None:
         raise UnknownTypeError(f"unknown event type {envelope.type!r}", "$.type")
-    try:
-        return decoder.decode(envelope.data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _contract_error(error, "$.data") from None
+    return _read(envelope.data, kind, "$.data")
 
 
 def decode_samples(payload: bytes) -> NodeSample:
@@ -131,10 +146,7 @@ def decode_samples(payload: bytes) -> NodeSample:
     Raises:
         ContractError: they are none.
     """
-    try:
-        return _samples_decoder.decode(payload)
-    except msgspec.DecodeError as error:
-        raise _contract_error(error) from None
+    return _read(payload, NodeSample)
 
 
 def decode_command(verb: str, payload: bytes, headers: Mapping[str, str] | None = None) -> Command:
@@ -151,7 +163,7 @@ def decode_command(verb: str, payload: bytes, headers: Mapping[str, str] | None 
     return _decode_typed(kind, payload, headers or {})
 
 
-def decode_query(kind: type[T], payload: bytes, headers: Mapping[str, str] | None = None) -> T:
+def decode_query(kind: type[StructT], payload: bytes, headers: Mapping[str, str] | None = None) -> StructT:
     """A question that somebody typed; with nothing in it, all that it may ask is left at its default.
 
     Raises:
@@ -160,15 +172,11 @@ def decode_query(kind: type[T], payload: bytes, headers: Mapping[str, str] | Non
     return _decode_typed(kind, payload or b"{}", headers or {})
 
 
-def _decode_typed(kind: type[T], payload: bytes, headers: Mapping[str, str]) -> T:
-    # A field that is not there is refused: an ignored constraint would place a workload where it must not be.
-    document = _as_json(payload, headers)
+def _read(payload: bytes | msgspec.Raw, kind: type[T], root: str = "$") -> T:
     try:
-        value = _decoder(kind).decode(document)
-        _refuse_unknown_fields(kind, msgspec.json.decode(document), "$")
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise _contract_error(error) from None
-    return value
+        return _decoder(kind).decode(payload)
+    except _UNREADABLE as error:
+        raise _contract_error(error, root) from None
 
 
 @cache
@@ -176,9 +184,23 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     return msgspec.json.Decoder(kind)
 
 
+def _decode_typed(kind: type[StructT], payload: bytes, headers: Mapping[str, str]) -> StructT:
+    document = _bounded(_as_json(_bounded(payload), headers))
+    value = _read(document, kind)
+    plain = _read(document, object)
+    _refuse_deep(plain)
+    # A field that is not there is refused: an ignored constraint would place a workload where it must not be.
+    _refuse_unknown_fields(kind, plain, "$")
+    return value
+
+
+def _bounded(document: bytes) -> bytes:
+    if len(document) > MAX_PAYLOAD_BYTES:
+        raise ContractError(f"{len(document)} bytes of JSON are too many; at most {MAX_PAYLOAD_BYTES} are taken")
+    return document
+
+
 def _as_json(payload: bytes, headers: Mapping[str, str]) -> bytes:
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise ContractError(f"{len(payload)} bytes are too many; at most {MAX_PAYLOAD_BYTES} are taken")
     content_type = headers.get(CONTENT_TYPE, JSON).partition(";")[0].strip().lower()
     if content_type == JSON:
         return payload
@@ -188,33 +210,58 @@ def _as_json(payload: bytes, headers: Mapping[str, str]) -> bytes:
         value = msgspec.msgpack.decode(payload)
         _refuse_non_finite(value, "$")
         return _encoder.encode(value)
-    except (msgspec.DecodeError, RecursionError, TypeError, ValueError) as error:
-        raise error if isinstance(error, ContractError) else _contract_error(error) from None
+    except _UNREADABLE as error:
+        raise _contract_error(error) from None
+    except TypeError as error:  # MessagePack has values that JSON has not
+        raise ContractError(str(error)) from None
 
 
 def _refuse_non_finite(value: object, path: str) -> None:
     # JSON has no NaN and no infinity, and MessagePack has: one door lets neither in.
     if isinstance(value, float) and not math.isfinite(value):
         raise ContractError("NaN and infinity are not numbers here", path)
-    if isinstance(value, dict):
-        for key, inner in cast(dict[object, object], value).items():
-            _refuse_non_finite(inner, f"{path}.{key}")
-    elif isinstance(value, list):
-        for index, inner in enumerate(cast(list[object], value)):
-            _refuse_non_finite(inner, f"{path}[{index}]")
+    for key, inner in _entries(value):
+        _refuse_non_finite(inner, _step(path, key))
 
 
-def _refuse_unknown_fields(kind: object, value: object, path: str) -> None:
-    struct = _struct_in(kind)
-    if struct is not None and isinstance(value, dict):
-        fields = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
-        for key, inner in cast(dict[str, object], value).items():
+def _refuse_deep(value: object) -> None:
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for _, inner in _entries(outer) if isinstance(inner, (dict, list))]
+        if not level:
+            return
+    raise ContractError(f"nested too deeply: at most {MAX_DEPTH} lists and objects in each other are taken")
+
+
+def _refuse_unknown_fields(struct: type[msgspec.Struct], value: object, path: str) -> None:
+    if isinstance(value, list):
+        for key, inner in _entries(cast("list[object]", value)):
+            _refuse_unknown_fields(struct, inner, _step(path, key))
+    elif isinstance(value, dict):
+        fields = _fields(struct)
+        for key, inner in cast("dict[str, object]", value).items():
+            here = _step(path, key)
             if key not in fields:
-                raise ContractError(f"no such field; {struct.__name__} has {', '.join(fields)}", f"{path}.{key}")
-            _refuse_unknown_fields(fields[key], inner, f"{path}.{key}")
-    elif struct is not None and isinstance(value, list):
-        for index, inner in enumerate(cast(list[object], value)):
-            _refuse_unknown_fields(struct, inner, f"{path}[{index}]")
+                raise ContractError(f"no such field; {struct.__name__} has {', '.join(fields)}", here)
+            nested = fields[key]
+            if nested is not None:
+                _refuse_unknown_fields(nested, inner, here)
+
+
+def _entries(value: object) -> Iterable[tuple[object, object]]:
+    if isinstance(value, dict):
+        return cast("dict[object, object]", value).items()
+    return enumerate(cast("list[object]", value)) if isinstance(value, list) else ()
+
+
+def _step(path: str, key: object) -> str:
+    return f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}"
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct] | None]:
+    # Each field's name, with the struct that it holds one or many of.
+    return {field.encode_name: _struct_in(field.type) for field in msgspec.structs.fields(struct)}
 
 
 def _struct_in(kind: object) -> type[msgspec.Struct] | None:
@@ -227,7 +274,14 @@ def _struct_in(kind: object) -> type[msgspec.Struct] | None:
 def _contract_error(error: Exception, root: str = "$") -> ContractError:
     if isinstance(error, RecursionError):
         return ContractError("nested too deeply", root)
-    reason, _, path = str(error).partition(" - at ")
-    field = root + path.strip("`").removeprefix("$")
-    missing = _MISSING.search(reason)
-    return ContractError(reason, f"{field}.{missing[1]}" if missing else field)
+    if isinstance(error, UnicodeDecodeError):
+        return ContractError(f"text is not UTF-8: {error.reason}", root)
+    where = _WHERE.fullmatch(str(error))
+    reason, path = (where["reason"], where["path"]) if where else (str(error), "")
+    missing = _MISSING.match(reason)
+    return ContractError(reason, f"{root}{path}.{missing[1]}" if missing else root + path)
+
+
+def _one_line(text: str) -> str:
+    shown = text if len(text) <= MAX_ERROR_CHARACTERS else f"{text[: MAX_ERROR_CHARACTERS - 1]}…"
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in shown)

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from fleetfold_contracts.ids import DEFAULT_POOL, CommandId, DeviceId, PoolId, WorkId, WorkloadId
-from fleetfold_contracts.inventory import DeviceType, Vendor
+from fleetfold_contracts.inventory import Count, DeviceType, Vendor
 from fleetfold_contracts.workloads import Workload
 
 MAX_ITEMS = 100_000
@@ -18,6 +18,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What every command carries. With the same `command_id` it is done once, however often it arrives."""
 
     command_id: CommandId | None = None
+    """Absent: the header `Nats-Msg-Id`, or else made of its place in the command stream."""
 
 
 class Place(Command, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,7 +75,7 @@ class Distribute(Command, frozen=True, kw_only=True, omit_defaults=True):
     strategy: Strategy = Strategy.UNIFORM
     weights: dict[DeviceId, Weight] = {}
     """For `capacity`. Absent: the devices' compute units."""
-    max_per_device: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    max_per_device: Count | None = None
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     work_id: WorkId | None = None
     """Absent: the command's id."""

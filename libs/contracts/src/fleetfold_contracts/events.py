@@ -5,14 +5,14 @@ from typing import Annotated
 
 import msgspec
 
-from fleetfold_contracts.ids import BootId, CommandId, DeviceId, NodeId, PoolId, WorkId, WorkloadId
-from fleetfold_contracts.inventory import Capabilities, Link, Node
+from fleetfold_contracts.ids import BootId, DeviceId, NodeId, PoolId, WorkId, WorkloadId
+from fleetfold_contracts.inventory import MAX_INTEGER, Capabilities, Count, Link, Node
 from fleetfold_contracts.samples import Instant
 from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle, Workload
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
-Sequence = Annotated[int, msgspec.Meta(ge=0)]
-ItemIndex = Annotated[int, msgspec.Meta(ge=0)]
+Sequence = Count
+ItemIndex = Count
 
 
 class NodeJoined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -137,7 +137,7 @@ class WorkDistributed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     work_id: WorkId
     item_count: ItemIndex
-    batch_size: Annotated[int, msgspec.Meta(ge=1)]
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
     assignments: tuple[Assignment, ...] = ()
     unassigned: tuple[tuple[ItemIndex, ItemIndex], ...] = ()
     reason: Text = ""
@@ -183,7 +183,7 @@ class CommandRejected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     reason: Text
     field: Text = "$"
     payload: str = ""
-    payload_bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
+    payload_bytes: Count = 0
     """The full size: `payload` holds its beginning."""
     command_sequence: Sequence = 0
     """Where the whole command lies in the command stream."""
@@ -233,3 +233,24 @@ EVENT_TYPES: dict[str, type[Event]] = {
 """Each type's words with its struct. A word is never renamed: the log holds it for ever."""
 
 TYPE_OF_EVENT: dict[type[Event], str] = {kind: words for words, kind in EVENT_TYPES.items()}
+
+
+def about(event: Event) -> str | None:  # noqa: C901 - one case a kind of event
+    """What an event is about: the id of a node, a device, a workload or a work."""
+    match event:
+        case NodeJoined():
+            return event.node.node_id
+        case NodeLeft() | LivenessChanged() | LinksObserved():
+            return event.node_id
+        case DeviceRegistered():
+            return event.capabilities.device_id
+        case DeviceLost() | DeviceRecovered() | DeviceFaulted() | DeviceCordoned() | DeviceUncordoned():
+            return event.device_id
+        case PlacementDecided() | PlacementRefused():
+            return event.workload.workload_id
+        case PlacementReleased():
+            return event.workload_id
+        case WorkDistributed() | WorkDispatched() | BatchFinished() | WorkCompleted():
+            return event.work_id
+        case CommandRejected():
+            return None

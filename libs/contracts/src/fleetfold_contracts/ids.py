@@ -5,11 +5,14 @@ from typing import Annotated
 
 import msgspec
 
-TOKEN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
+# `\Z`, because Python's `$` lets a line feed follow.
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}\Z"
+_ID = re.compile(ID_PATTERN)
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 Token = Annotated[
-    str, msgspec.Meta(pattern=TOKEN_PATTERN, description="Letters, digits, '_' and '-'; 1 to 128 of them")
+    str,
+    msgspec.Meta(pattern=ID_PATTERN, description="Letters, digits, '_' and '-', 1 to 128 of them, no '_' or '-' first"),
 ]
 
 NodeId = Annotated[Token, msgspec.Meta(title="NodeId")]
@@ -23,6 +26,17 @@ CommandId = Annotated[Token, msgspec.Meta(title="CommandId")]
 EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 DEFAULT_POOL = "default"
+
+
+def check_token(text: str) -> str:
+    """Give back `text`, which must be a token.
+
+    Raises:
+        ValueError: it is none. As part of a subject it would be another subject, or many.
+    """
+    if not _ID.match(text):
+        raise ValueError(f"{text!r} cannot be part of a subject")
+    return text
 
 
 def token(text: str) -> str:

@@ -7,9 +7,15 @@ import msgspec
 
 from fleetfold_contracts.ids import BootId, DeviceId, NodeId
 
+MAX_INTEGER = 2**53 - 1
+"""No number on the wire is larger: up to here every reader of JSON has it exactly."""
+MAX_LABELS = 64
+
 Label = Annotated[str, msgspec.Meta(max_length=256)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Labels = Annotated[dict[Name, Label], msgspec.Meta(max_length=MAX_LABELS)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Milli = Annotated[int, msgspec.Meta(ge=0, le=10**9, description="Thousandths: 1000 is one whole")]
 
 
@@ -45,14 +51,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     device_name: Name
     vendor: Vendor
     max_memory_bytes: Bytes
-    compute_units: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    compute_units: Count | None = None
     memory_bandwidth_gbps: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    driver_version: str | None = None
+    driver_version: Label | None = None
     supports_fp64: bool | None = None
     supports_tensor_cores: bool | None = None
     model: Name | None = None
     """The short name by which a workload may ask for it, such as `A10`."""
-    labels: dict[str, Label] = {}
+    labels: Labels = {}
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,7 +69,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hostname: Name
     cpu_milli: Milli
     memory_bytes: Bytes
-    labels: dict[str, Label] = {}
+    beat_interval_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 2.0
+    """How often its agent is heard: three missed beats make it stale."""
+    labels: Labels = {}
 
 
 class LinkKind(StrEnum):

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from fleetfold_contracts.ids import BootId, DeviceId, NodeId
-from fleetfold_contracts.inventory import Bytes
+from fleetfold_contracts.inventory import Bytes, Count, Name
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -34,7 +34,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     temperature_celsius: Annotated[float, msgspec.Meta(ge=-273.15, le=1000)] | None = None
     clock_rate_mhz: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] | None = None
     throttled: bool | None = None
-    absent: dict[str, Absence] = {}
+    absent: dict[Name, Absence] = {}
+    """Each missing reading's name, with the reason."""
 
 
 class NodeSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,7 +43,8 @@ class NodeSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     node_id: NodeId
     boot_id: BootId
-    tick: Annotated[int, msgspec.Meta(ge=0)]
+    tick: Count
+    """Counts up from 0 since the agent started."""
     samples: tuple[Sample, ...] = ()
     key_frame: bool = False
     """Whether it holds every device, moved or not."""

@@ -3,19 +3,25 @@
 from dataclasses import dataclass
 
 from fleetfold_contracts import events as evt
-from fleetfold_contracts.ids import DeviceId, NodeId, PoolId
+from fleetfold_contracts.ids import DeviceId, NodeId, PoolId, check_token
 
 DEFAULT_ROOT = "fleet"
-
-API_QUERIES = ("devices", "state", "explain")
-"""What `<root>.api.<verb>` answers beside the verbs of the commands."""
 
 
 @dataclass(frozen=True)
 class Subjects:
-    """All subjects of one cluster. Clusters that share a NATS account differ by `root`."""
+    """All subjects of one cluster. Clusters that share a NATS account differ by `root`.
+
+    An id that is no token is refused with a `ValueError`, as is such a root: a dot in it would make another subject of
+    it, and a wildcard many.
+    """
 
     root: str = DEFAULT_ROOT
+
+    def __post_init__(self) -> None:
+        """Refuse a root that is no subject."""
+        for part in self.root.split("."):
+            check_token(part)
 
     def event(self, event: evt.Event) -> str:
         """The subject that an event is appended to: its scope, then its type's words.
@@ -26,7 +32,7 @@ class Subjects:
         words = evt.TYPE_OF_EVENT[type(event)].split(".")
         if words[0] == scope[0]:
             words = words[1:]
-        return ".".join((self.root, "evt", *scope, *words))
+        return ".".join((self.root, "evt", *map(check_token, scope), *words))
 
     @property
     def all_events(self) -> str:
@@ -35,7 +41,12 @@ class Subjects:
 
     def pool_events(self, pool: PoolId) -> str:
         """Every event that changes an allocation in a pool: the filter of each guard, letter for letter."""
-        return f"{self.root}.evt.pool.{pool}.>"
+        return f"{self.root}.evt.pool.{check_token(pool)}.>"
+
+    def pool_of(self, event_subject: str) -> PoolId | None:
+        """The pool whose ledger an event may change, by the subject that it lies on."""
+        words = event_subject.removeprefix(f"{self.root}.evt.").split(".")
+        return words[1] if words[0] == "pool" else None
 
     @property
     def work_events(self) -> str:
@@ -44,7 +55,7 @@ class Subjects:
 
     def samples(self, node: NodeId) -> str:
         """The samples of one node."""
-        return f"{self.root}.tlm.{node}"
+        return f"{self.root}.tlm.{check_token(node)}"
 
     @property
     def all_samples(self) -> str:
@@ -53,7 +64,7 @@ class Subjects:
 
     def command(self, verb: str) -> str:
         """Where a command is published durably."""
-        return f"{self.root}.cmd.{verb}"
+        return f"{self.root}.cmd.{check_token(verb)}"
 
     @property
     def all_commands(self) -> str:
@@ -66,11 +77,11 @@ class Subjects:
 
     def api(self, verb: str) -> str:
         """Where a question is asked."""
-        return f"{self.root}.api.{verb}"
+        return f"{self.root}.api.{check_token(verb)}"
 
     def work(self, device: DeviceId) -> str:
         """The batches that wait for a device's worker."""
-        return f"{self.root}.work.{device}"
+        return f"{self.root}.work.{check_token(device)}"
 
     @property
     def all_work(self) -> str:

@@ -1,17 +1,17 @@
 """What lies in a device's queue: a batch, the items handed to it at once."""
 
-from typing import Annotated
-
 import msgspec
 
 from fleetfold_contracts.ids import DeviceId, WorkId
+from fleetfold_contracts.inventory import Count
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One unit of work: its place in the command's list, and what stood there."""
 
-    index: Annotated[int, msgspec.Meta(ge=0)]
-    body: msgspec.Raw = msgspec.Raw(b"null")
+    index: Count
+    body: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
+    """Any JSON. `null` where the command gave a count alone."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,5 +19,5 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     work_id: WorkId
     device_id: DeviceId
-    batch: Annotated[int, msgspec.Meta(ge=0)]
+    batch: Count
     items: tuple[Item, ...]

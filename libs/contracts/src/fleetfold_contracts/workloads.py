@@ -6,9 +6,10 @@ from typing import Annotated
 import msgspec
 
 from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, NodeId, PoolId, ShardId, WorkloadId
-from fleetfold_contracts.inventory import Bytes, DeviceType, Milli, Name, Vendor
+from fleetfold_contracts.inventory import MAX_INTEGER, Bytes, DeviceType, Milli, Name, Vendor
 
-MAX_SHARDS = 4096
+MAX_SHARDS = 1024
+"""With ids as long as they may be, a decision on so many still fits into the 1 MiB that a NATS server takes."""
 WHOLE_GPU_MILLI = 1000
 
 GpuMilli = Annotated[int, msgspec.Meta(ge=0, le=WHOLE_GPU_MILLI, description="Thousandths of one GPU's compute")]
@@ -27,7 +28,7 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a workload needs of the node it sits on, beside GPUs. Only a workload that sits on one node may ask for it."""
+    """What a workload needs of its node, beside GPUs. Only a workload that sits on one node may ask for it."""
 
     cpu_milli: Milli = 0
     memory_bytes: Bytes = 0
@@ -112,10 +113,10 @@ class Reason(StrEnum):
 
 
 class Obstacle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How many devices (nodes, for a workload without shards) one reason rules out, with the nearest miss among them."""
+    """How many devices (nodes, for a workload without shards) one reason rules out, with the nearest miss."""
 
     reason: Reason
-    count: Annotated[int, msgspec.Meta(ge=1)]
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
     nearest: str | None = None
     detail: str = ""
     """In words, with the numbers: `needs 10.0 GiB, has 4.0 GiB free`."""

@@ -1,9 +1,9 @@
 """Health over HTTP: `/healthz` (the process runs), `/readyz` (it does its work) and `/metrics` for Prometheus."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import make_wsgi_app
@@ -18,7 +18,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def health_endpoint(port: int, ready: Callable[[], bool]) -> Iterator[None]:
+def health_endpoint(port: int, ready: Callable[[], bool]) -> Generator[None]:
     """Answer on all interfaces, in a thread of its own, until the block ends. Port 0 answers nowhere."""
     if port == 0:
         yield
@@ -36,7 +36,7 @@ def health_endpoint(port: int, ready: Callable[[], bool]) -> Iterator[None]:
 
 
 def _application(ready: Callable[[], bool]) -> "WSGIApplication":
-    metrics = make_wsgi_app()
+    metrics = cast("WSGIApplication", make_wsgi_app())
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")

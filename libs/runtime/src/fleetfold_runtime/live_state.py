@@ -1,7 +1,7 @@
 """A state that follows the log: what every service that decides or answers stands on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -46,7 +46,7 @@ class LiveState:
                 tasks.create_task(self._follow_samples())
 
     @asynccontextmanager
-    async def following(self, stop: asyncio.Event) -> AsyncIterator[None]:
+    async def following(self, stop: asyncio.Event) -> AsyncGenerator[None]:
         """Follow while the block runs. It begins when the state stands for now, or when `stop` is set."""
         async with background(self.follow()):
             await unless_stopped(stop, self.caught_up())

@@ -40,7 +40,7 @@ async def until(stop: asyncio.Event, source: AsyncIterator[T]) -> AsyncGenerator
 
 
 @asynccontextmanager
-async def background(*running: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def background(*running: Coroutine[None, None, None]) -> AsyncGenerator[None]:
     """Run these beside the block and cancel them at its end. When one of them fails, so does the block."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(coroutine) for coroutine in running]

@@ -3,42 +3,42 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-import msgspec
-
 from fleetfold_contracts.events import Liveness, LivenessChanged
 from fleetfold_core.state import NodeState, State
 
-
-class Patience(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a node may be silent."""
-
-    stale_after_s: float
-    offline_after_s: float
+MISSED_BEATS = 3
 
 
-def changes(state: State, now: datetime, patience: Patience) -> Iterator[LivenessChanged]:
-    """What has to be said of the nodes at the server's time `now`."""
+def changes(
+    state: State, now: datetime, *, listening_since: datetime, offline_after_s: float
+) -> Iterator[LivenessChanged]:
+    """What has to be said of the nodes at the server's time `now`.
+
+    A node is stale after three missed beats, and offline after `offline_after_s` (or three beats, if those are longer).
+    Nobody was missed before `listening_since`: the server was away.
+    """
     for node in state.nodes.values():
         if node.last_seen is None or node.left:
             continue
-        liveness = _liveness(now - node.last_seen, patience)
-        if liveness is not node.liveness:
-            yield _changed(node, node.last_seen, liveness)
+        liveness = _liveness(node, now - max(node.last_seen, listening_since), offline_after_s)
+        unheard = node.last_seen < listening_since
+        if liveness is node.liveness or (liveness is Liveness.LIVE and unheard):
+            continue
+        yield LivenessChanged(
+            node_id=node.node.node_id, boot_id=node.node.boot_id, liveness=liveness, last_seen=node.last_seen
+        )
 
 
 def change_id(change: LivenessChanged) -> str:
     """The id of a change: the same whoever says it, so that the log takes it once."""
-    silence = f"{int(change.last_seen.timestamp() * 1000)}"
-    return f"{change.node_id}.{change.boot_id}.{change.liveness}.{silence}"
+    seen_ms = int(change.last_seen.timestamp() * 1000)
+    return f"{change.node_id}.{change.boot_id}.{change.liveness}.{seen_ms}"
 
 
-def _liveness(silence: timedelta, patience: Patience) -> Liveness:
-    if silence.total_seconds() >= patience.offline_after_s:
+def _liveness(node: NodeState, silence: timedelta, offline_after_s: float) -> Liveness:
+    stale_after_s = MISSED_BEATS * node.node.beat_interval_s
+    if silence.total_seconds() >= max(offline_after_s, stale_after_s):
         return Liveness.OFFLINE
-    if silence.total_seconds() >= patience.stale_after_s:
+    if silence.total_seconds() >= stale_after_s:
         return Liveness.STALE
     return Liveness.LIVE
-
-
-def _changed(node: NodeState, last_seen: datetime, liveness: Liveness) -> LivenessChanged:
-    return LivenessChanged(node_id=node.node.node_id, boot_id=node.node.boot_id, liveness=liveness, last_seen=last_seen)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 from fleetfold_bus.port import Answer, BusError, Endpoint, Request, Service
@@ -20,6 +21,7 @@ from fleetfold_state_projector.settings import ProjectorSettings
 NAME = "state-projector"
 VERSION = "0.1.0"
 READ_OWN_WRITE_WITHIN_S = 5.0
+LOOK_EVERY_S = 0.25
 
 Query = answers.DevicesQuery | answers.StateQuery | answers.ExplainQuery
 QueryT = TypeVar("QueryT", bound=Query)
@@ -62,7 +64,7 @@ class Questions:
             except codec.ContractError as error:
                 return rejected_answer(error)
             except TimeoutError:
-                return failure("408", f"the log has not reached {query.at_least} yet", "$.at_least")
+                return failure("408", f"the log stands at {self._live.state.position}, before this", "$.at_least")
 
         metadata = {"schema": f"{kind.__name__}.json"}
         return Endpoint(name=verb, subject=self._subjects.api(verb), handler=answer, metadata=metadata)
@@ -77,25 +79,23 @@ class LivenessWatch:
         self._clock = context.clock
         self._stop = context.stop
         self._subjects = context.settings.subjects
-        self._patience = context.settings.patience
-        self._interval_s = context.settings.sample_interval_s
+        self._offline_after_s = context.settings.offline_after_s
         self._live = live
-        self._away_at_s = context.clock.monotonic_s()
+        self._listening_since: datetime | None = None
 
     async def run(self) -> None:
-        """Look twice a beat until told to stop."""
-        while not await sleep_unless(self._stop, self._interval_s / 2):
+        """Look again and again until told to stop."""
+        while not await sleep_unless(self._stop, LOOK_EVERY_S):
             now = self._live.server_now()
-            if now is None or not self._listening():
+            if not self._bus.connected or now is None:
+                self._listening_since = None
                 continue
-            for change in list(changes(self._live.state, now, self._patience)):
+            self._listening_since = self._listening_since or now
+            for change in self._changes(now, self._listening_since):
                 await self._say(change)
 
-    def _listening(self) -> bool:
-        # While the server was away nobody could be heard: each node first gets the time to beat again.
-        if not self._bus.connected:
-            self._away_at_s = self._clock.monotonic_s()
-        return self._clock.monotonic_s() - self._away_at_s >= self._patience.stale_after_s
+    def _changes(self, now: datetime, since: datetime) -> list[LivenessChanged]:
+        return list(changes(self._live.state, now, listening_since=since, offline_after_s=self._offline_after_s))
 
     async def _say(self, change: LivenessChanged) -> None:
         id_ = change_id(change)
@@ -106,4 +106,4 @@ class LivenessWatch:
             _log.info("a change of liveness is said later", node=change.node_id, reason=str(error))
             return
         await self._live.reached(appended.sequence)
-        _log.info("a node is now " + change.liveness, node=change.node_id)
+        _log.info(f"a node is {change.liveness} now", node=change.node_id)

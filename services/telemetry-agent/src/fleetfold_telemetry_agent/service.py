@@ -16,7 +16,7 @@ from fleetfold_contracts.ids import BootId
 from fleetfold_contracts.inventory import Capabilities, Link, Node
 from fleetfold_contracts.samples import Sample
 from fleetfold_devices.fleet_file import load_fleet
-from fleetfold_devices.host import this_node
+from fleetfold_devices.host import host_node
 from fleetfold_devices.local import local_sources
 from fleetfold_devices.port import DevicesError, DeviceSource
 from fleetfold_runtime.logs import get_logger
@@ -74,15 +74,20 @@ async def _hosts(settings: AgentSettings) -> list[Host]:
     if not settings.fleet:
         return [await _this_host(settings, boot_id)]
     simulated = load_fleet(settings.fleet, seed=settings.fleet_seed)
-    return [Host(msgspec.structs.replace(source.node, boot_id=boot_id), [source]) for source in simulated]
+    return [Host(_as_run(source.node, settings, boot_id), [source]) for source in simulated]
+
+
+def _as_run(node: Node, settings: AgentSettings, boot_id: BootId) -> Node:
+    return msgspec.structs.replace(node, boot_id=boot_id, beat_interval_s=settings.sample_interval_s)
 
 
 async def _this_host(settings: AgentSettings, boot_id: BootId) -> Host:
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="devices")
-    sources, problems = await asyncio.get_running_loop().run_in_executor(thread, local_sources)
-    for problem in problems:
+    node = host_node(node_id=settings.node_id or None)
+    local = await asyncio.get_running_loop().run_in_executor(thread, local_sources, node.node_id)
+    for problem in local.problems:
         _log.info("a vendor's GPUs cannot be read here", reason=str(problem))
-    return Host(this_node(boot_id, node_id=settings.node_id or None), sources, thread)
+    return Host(_as_run(node, settings, boot_id), local.sources, thread)
 
 
 async def _tick(context: Context[AgentSettings], reports: Sequence["NodeReport"]) -> None:

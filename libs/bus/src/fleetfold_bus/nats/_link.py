@@ -1,0 +1,235 @@
+"""The connection to the server: made once, restored for ever. Whoever depends on it is told when it is lost."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import chain, repeat
+from typing import Any
+from urllib.parse import urlsplit
+
+from nats.aio.client import Client, Server
+from nats.aio.msg import Msg
+from nats.aio.subscription import (
+    DEFAULT_SUB_PENDING_BYTES_LIMIT,
+    DEFAULT_SUB_PENDING_MSGS_LIMIT,
+    Subscription,
+)
+from nats.errors import ConnectionClosedError, ConnectionDrainingError, OutboundBufferLimitError
+from nats.errors import Error as NatsError
+
+from fleetfold_bus.port import TooLargeError, UnreachableError
+from fleetfold_contracts.ids import token
+
+PAUSES_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""How long to wait before the first, second, … attempt to connect; the last one for ever."""
+
+CONNECT_WITHIN_S = 2
+FLUSH_WITHIN_S = 2.0
+PING_EVERY_S = 5
+"""A server that went silent without closing the connection is given up after two pings without an answer."""
+
+_FOREVER = -1
+_HEADER_FRAME_BYTES = len("NATS/1.0\r\n") + len("\r\n")
+_HEADER_LINE_FRAME_BYTES = len(": ") + len("\r\n")
+_PUBLISH_REFUSED = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
+
+_log = logging.getLogger(__name__)
+
+
+class Link:
+    """A connection, and the news about it."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self.name = token(name)
+        self.client = Client()
+        self.on_lost: set[Callable[[], None]] = set()
+        self.on_refused: set[Callable[[str], None]] = set()
+        """Called with a subject, in lower case, that we may not publish to. The server says it to nobody else."""
+        self._servers = [server.strip() for server in url.split(",")]
+        self._up = asyncio.Event()
+        self._ended: str | None = None
+        self._last_error = "no answer"
+
+    async def connect(self, wait_s: float | None) -> None:
+        """Connect, and keep trying for `wait_s` seconds (`None`: for ever).
+
+        Raises:
+            UnreachableError: no server answered in time.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = None if wait_s is None else loop.time() + wait_s
+        for pause_s in chain(PAUSES_S, repeat(PAUSES_S[-1])):
+            await asyncio.sleep(pause_s)
+            if await self._connects():
+                return
+            if give_up_at is not None and loop.time() >= give_up_at:
+                raise UnreachableError(f"no NATS server answers at {self.address}: {self._last_error}")
+            if pause_s == PAUSES_S[0]:
+                _log.info("waiting for a NATS server at %s: %s", self.address, self._last_error)
+
+    @property
+    def address(self) -> str:
+        """The servers, without the passwords that their URLs may hold."""
+        return ", ".join(urlsplit(server).netloc.rpartition("@")[2] or server for server in self._servers)
+
+    @property
+    def connected(self) -> bool:
+        """Whether a server answers now."""
+        return self.client.is_connected
+
+    async def up(self) -> None:
+        """Wait until a server answers.
+
+        Raises:
+            UnreachableError: the connection has been closed for good.
+        """
+        await self._up.wait()
+        if self._ended is not None:
+            raise UnreachableError(self._ended)
+
+    async def send(
+        self, subject: str, payload: bytes, *, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Publish now, or not at all: what the client keeps back during an outage would be sent behind our back.
+
+        Raises:
+            TooLargeError: more than the server takes.
+            UnreachableError: no server.
+        """
+        self._check_size(len(payload), headers or {})
+        if not self.connected:
+            raise UnreachableError(self._ended or f"no NATS server answers at {self.address}")
+        try:
+            await self.client.publish(subject, payload, reply=reply, headers=headers)
+        except (ConnectionClosedError, ConnectionDrainingError, OutboundBufferLimitError) as error:
+            raise UnreachableError(str(error)) from error
+
+    def new_inbox(self) -> str:
+        """A subject of our own, on which to listen for answers."""
+        return self.client.new_inbox()
+
+    async def subscribe(
+        self, subject: str, on_message: Callable[[Msg], Awaitable[None]], *, queue: str = "", bounded: bool = True
+    ) -> Subscription:
+        """Listen, until `retire` or `drop`; an outage is survived.
+
+        What waits to be handled is bounded, and the client drops what is beyond. Unbounded is for those who ask for no
+        more than they can hold.
+        """
+        return await self.client.subscribe(  # pyright: ignore[reportUnknownMemberType] - a bare `Future` in its signature
+            subject,
+            queue=queue,
+            cb=on_message,
+            pending_msgs_limit=DEFAULT_SUB_PENDING_MSGS_LIMIT if bounded else 0,
+            pending_bytes_limit=DEFAULT_SUB_PENDING_BYTES_LIMIT if bounded else 0,
+        )
+
+    async def retire(self, subscription: Subscription, within_s: float) -> None:
+        """End a subscription once everything that the server has sent for it is handled, or `within_s` have passed.
+
+        The client's own draining is waited for, never cancelled: a cancelled one ends its read loop.
+        """
+        if not self.connected:
+            await self.drop(subscription)
+            return
+        draining = asyncio.ensure_future(subscription.drain())
+        draining.add_done_callback(_take_error)
+        await asyncio.wait({draining}, timeout=within_s)
+
+    async def drop(self, subscription: Subscription) -> None:
+        """End a subscription at once, whatever is still on its way."""
+        with suppress(NatsError):
+            await subscription.unsubscribe()
+
+    async def close(self) -> None:
+        """Leave. What has been published is sent first."""
+        self._end("the bus has been closed")
+        with suppress(OSError):
+            await self.client.close()
+
+    async def _connects(self) -> bool:
+        """One round over the servers. The client is new each time: a second attempt of one adds its servers again."""
+        self.client = Client()
+        try:
+            await self.client.connect(
+                self._servers,
+                name=self.name,
+                inbox_prefix=f"_INBOX_{self.name}",
+                error_cb=self._on_error,
+                disconnected_cb=self._on_disconnected,
+                reconnected_cb=self._on_reconnected,
+                closed_cb=self._on_closed,
+                reconnect_to_server_handler=_next_server,
+                reconnect_time_wait=0,
+                max_reconnect_attempts=1,
+                connect_timeout=CONNECT_WITHIN_S,
+                flush_timeout=FLUSH_WITHIN_S,
+                ping_interval=PING_EVERY_S,
+            )
+        except (NatsError, OSError, TimeoutError):
+            return False  # Why is known already: the client reports it to `_on_error` first.
+        self.client.options["max_reconnect_attempts"] = _FOREVER
+        self._up.set()
+        return True
+
+    def _check_size(self, payload_bytes: int, headers: dict[str, str]) -> None:
+        """The server cuts the connection for a byte too many, headers counted, and the client then closes for good."""
+        size_bytes = payload_bytes + (_header_bytes(headers) if headers else 0)
+        if size_bytes > self.client.max_payload:
+            limit_bytes = self.client.max_payload
+            raise TooLargeError(f"{size_bytes} bytes with headers; the server takes {limit_bytes} (max_payload)")
+
+    async def _on_error(self, error: Exception) -> None:
+        """Never raises: the client's read loop would end for good, while the connection seems to be alive."""
+        self._last_error = str(error) or type(error).__name__
+        if "permissions violation" in self._last_error:
+            _log.error("the server does not permit it: %s", self._last_error)
+            if refused := _PUBLISH_REFUSED.search(self._last_error):
+                for tell in tuple(self.on_refused):
+                    tell(refused[1])
+        elif self.connected:
+            _log.warning("the NATS client reports: %s", self._last_error)
+
+    async def _on_disconnected(self) -> None:
+        if self._ended is None:
+            _log.warning("the connection to %s is lost: %s", self.address, self._last_error)
+            self._up.clear()
+            self._tell_lost()
+
+    async def _on_reconnected(self) -> None:
+        _log.info("connected again to %s", self.address)
+        self._up.set()
+
+    async def _on_closed(self) -> None:
+        """The client gives up when the server throws it out with a reason, such as a password that has changed."""
+        if self._ended is None:
+            _log.error("the server at %s has closed the connection: %s", self.address, self.client.last_error)
+            self._end(f"the server has closed the connection: {self.client.last_error}")
+
+    def _end(self, reason: str) -> None:
+        self._ended = reason
+        self._up.set()
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        for tell in tuple(self.on_lost):
+            tell()
+
+
+def _next_server(servers: list[Server], _server_info: dict[str, Any]) -> tuple[Server, float]:
+    """The one that was tried least, after a pause that grows with its attempts."""
+    server = min(servers, key=lambda server: server.reconnects)
+    return server, PAUSES_S[min(server.reconnects, len(PAUSES_S) - 1)]
+
+
+def _header_bytes(headers: dict[str, str]) -> int:
+    text = "".join((*headers, *headers.values()))
+    return _HEADER_FRAME_BYTES + len(headers) * _HEADER_LINE_FRAME_BYTES + len(text.encode())
+
+
+def _take_error(task: asyncio.Task[None]) -> None:
+    """An error of a task that nobody waits for any more is of no interest."""
+    if not task.cancelled():
+        task.exception()

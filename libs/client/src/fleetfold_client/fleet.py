@@ -1,0 +1,318 @@
+"""The fleet as another program sees it: every verb as a method, its outcome as a typed event."""
+
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from fleetfold_bus import port
+from fleetfold_bus.port import Bus, Record
+from fleetfold_bus.streams import EVENTS
+from fleetfold_client.errors import (
+    FleetError,
+    NoAnswerError,
+    RejectedError,
+    ServiceError,
+    UnreachableError,
+)
+from fleetfold_client.worker import Worker
+from fleetfold_contracts import codec
+from fleetfold_contracts.answers import (
+    DevicesAnswer,
+    DevicesQuery,
+    ExplainAnswer,
+    ExplainQuery,
+    Failure,
+    FailureAnswer,
+    StateAnswer,
+    StateQuery,
+)
+from fleetfold_contracts.codec import ContractError, Envelope
+from fleetfold_contracts.commands import (
+    COMMANDS,
+    Command,
+    Cordon,
+    Distribute,
+    Place,
+    Release,
+    Selector,
+    Strategy,
+    Uncordon,
+)
+from fleetfold_contracts.events import (
+    CommandRejected,
+    DeviceCordoned,
+    DeviceUncordoned,
+    Event,
+    PlacementDecided,
+    PlacementRefused,
+    PlacementReleased,
+    WorkDistributed,
+)
+from fleetfold_contracts.ids import DEFAULT_POOL
+from fleetfold_contracts.subjects import DEFAULT_ROOT, Subjects
+from fleetfold_contracts.workloads import Workload
+
+DEFAULT_URL = "nats://127.0.0.1:4222"
+COMMAND_TIMEOUT_S = 15.0
+"""Longer than a service waits for an outcome, so that it is the service that says what is the matter."""
+QUERY_TIMEOUT_S = 5.0
+
+T = TypeVar("T")
+_VERBS = {kind: verb for verb, kind in COMMANDS.items()}
+_log = logging.getLogger(__name__)
+
+
+class Happened(NamedTuple):
+    """An event of the log. `event` is absent when this version does not know its type; the envelope tells it."""
+
+    envelope: Envelope
+    event: Event | None
+    record: Record
+
+
+class Fleet:
+    """A cluster, asked over any bus. `Fleet.connect` asks over NATS.
+
+    A refusal is an outcome, not an error. Every method raises a `FleetError` when there is no outcome.
+    """
+
+    def __init__(self, bus: Bus, *, root: str = DEFAULT_ROOT) -> None:
+        self._bus = bus
+        self._subjects = Subjects(root)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, url: str = DEFAULT_URL, *, root: str = DEFAULT_ROOT, name: str = "client", wait_s: float = 2.0
+    ) -> AsyncGenerator["Fleet", None]:
+        """Connect to the NATS server at `url`, waiting for it `wait_s` at most; leave it when the block ends.
+
+        `name`, a token of a subject, is what the server calls this program: answers come to `_INBOX_<name>.>`.
+
+        Raises:
+            UnreachableError: no server answers in time.
+        """
+        # The client of NATS takes 0.2 s to import, which a program that brings its own bus need not pay.
+        from fleetfold_bus.nats import NatsBus  # noqa: PLC0415
+
+        try:
+            bus = await NatsBus.connect(url, subjects=Subjects(root), name=name, wait_s=wait_s)
+        except port.UnreachableError as error:
+            raise UnreachableError(str(error)) from error
+        try:
+            yield cls(bus, root=root)
+        finally:
+            await bus.close()
+
+    async def place(
+        self, workload: Workload, *, command_id: str | None = None, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> PlacementDecided | PlacementRefused:
+        """Put a workload on devices, whole or not at all."""
+        outcome = await self.do(Place(workload=workload, command_id=command_id), timeout_s=timeout_s)
+        return _expect(outcome, PlacementDecided, PlacementRefused)
+
+    async def release(
+        self,
+        workload_id: str,
+        *,
+        pool: str = DEFAULT_POOL,
+        command_id: str | None = None,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> PlacementReleased:
+        """Give back what a workload holds."""
+        command = Release(workload_id=workload_id, pool=pool, command_id=command_id)
+        return _expect(await self.do(command, timeout_s=timeout_s), PlacementReleased)
+
+    async def cordon(
+        self,
+        device_id: str,
+        *,
+        reason: str = "",
+        pool: str = DEFAULT_POOL,
+        command_id: str | None = None,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> DeviceCordoned:
+        """Let nothing new sit on a device. What is there stays."""
+        command = Cordon(device_id=device_id, reason=reason, pool=pool, command_id=command_id)
+        return _expect(await self.do(command, timeout_s=timeout_s), DeviceCordoned)
+
+    async def uncordon(
+        self,
+        device_id: str,
+        *,
+        pool: str = DEFAULT_POOL,
+        command_id: str | None = None,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> DeviceUncordoned:
+        """Take a cordon back."""
+        command = Uncordon(device_id=device_id, pool=pool, command_id=command_id)
+        return _expect(await self.do(command, timeout_s=timeout_s), DeviceUncordoned)
+
+    async def distribute(
+        self,
+        items: Sequence[object] | int,
+        *,
+        to: Selector = Selector(),  # noqa: B008 - a frozen struct
+        strategy: Strategy = Strategy.UNIFORM,
+        weights: Mapping[str, float] | None = None,
+        max_per_device: int | None = None,
+        batch_size: int = 100,
+        work_id: str | None = None,
+        command_id: str | None = None,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> WorkDistributed:
+        """Spread items over devices: any values that JSON can hold, or so many numbered ones.
+
+        Returns once it is decided and logged what goes where; the batches reach their queues a moment later.
+        """
+        counted = isinstance(items, int)
+        command = Distribute(
+            items=() if counted else tuple(msgspec.Raw(codec.encode(item)) for item in items),
+            count=items if counted else 0,
+            to=to,
+            strategy=strategy,
+            weights=dict(weights or {}),
+            max_per_device=max_per_device,
+            batch_size=batch_size,
+            work_id=work_id,
+            command_id=command_id,
+        )
+        return _expect(await self.do(command, timeout_s=timeout_s), WorkDistributed)
+
+    async def do(self, command: Command, *, timeout_s: float = COMMAND_TIMEOUT_S) -> Event:
+        """Any command, and the event that is its outcome.
+
+        Raises:
+            RejectedError: it makes no sense, and nothing was done.
+            NoAnswerError: no outcome came in time. The error has the command's id: with it, it is done once.
+        """
+        # A command without an id gets one here, so that a caller who heard no outcome can ask again for the same.
+        command_id = command.command_id or uuid.uuid4().hex
+        identified = msgspec.structs.replace(command, command_id=command_id)
+        try:
+            payload = await self._ask(_VERBS[type(command)], identified, timeout_s=timeout_s)
+        except NoAnswerError as error:
+            raise NoAnswerError(str(error), command_id) from error
+        return _outcome(payload)
+
+    async def devices(self, query: DevicesQuery = DevicesQuery()) -> DevicesAnswer:  # noqa: B008 - a frozen struct
+        """The devices as they stand."""
+        return _read(await self._ask("devices", query, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
+
+    async def state(self, query: StateQuery = StateQuery()) -> StateAnswer:  # noqa: B008 - a frozen struct
+        """The whole cluster but for its devices."""
+        return _read(await self._ask("state", query, timeout_s=QUERY_TIMEOUT_S), StateAnswer)
+
+    async def explain(self, workload_id: str, *, pool: str = DEFAULT_POOL) -> ExplainAnswer:
+        """Why a workload sits where it sits, or why it sits nowhere.
+
+        Raises:
+            RejectedError: nobody asked for such a workload.
+        """
+        query = ExplainQuery(workload_id=workload_id, pool=pool)
+        return _read(await self._ask("explain", query, timeout_s=QUERY_TIMEOUT_S), ExplainAnswer)
+
+    async def position(self) -> int:
+        """The log position of the newest event: what happens from now on is behind it."""
+        try:
+            return await self._bus.last_sequence(self._events)
+        except port.BusError as error:
+            raise _fleet_error(error) from error
+
+    async def watch(self, after: int | None = None) -> AsyncGenerator[Happened, None]:
+        """Events as they happen, for ever: those behind the log position `after`, or from the first step on.
+
+        It goes on by itself when the server was away. Close it (`aclosing`) to stop.
+        """
+        start = await self.position() if after is None else after
+        async with aclosing(self._bus.read(self._events, after=start)) as pages:
+            async for page in pages:
+                for record in page:
+                    if (happened := _happened(record)) is not None:
+                        yield happened
+
+    def worker(self, device_id: str, name: str = "worker") -> Worker:
+        """Somebody who works on what is handed to a device. Several of one device share its batches."""
+        return Worker(self._bus, self._subjects, device_id, name)
+
+    @property
+    def _events(self) -> str:
+        return self._subjects.stream(EVENTS)
+
+    async def _ask(self, verb: str, question: msgspec.Struct, *, timeout_s: float) -> bytes:
+        try:
+            payload = await self._bus.ask(self._subjects.api(verb), codec.encode(question), timeout_s=timeout_s)
+        except port.BusError as error:
+            raise _fleet_error(error) from error
+        _raise_failure(payload)
+        return payload
+
+
+def _outcome(payload: bytes) -> Event:
+    try:
+        event = codec.decode_event(codec.decode_envelope(payload))
+    except ContractError as error:
+        raise ServiceError(f"the outcome cannot be read: {error}") from error
+    if isinstance(event, CommandRejected):
+        raise RejectedError(event.reason, event.field)
+    return event
+
+
+def _expect(outcome: Event, *kinds: type[T]) -> T:
+    if isinstance(outcome, kinds):
+        return outcome
+    raise ServiceError(f"a {type(outcome).__name__} is no outcome of this command")
+
+
+def _read(payload: bytes, kind: type[T]) -> T:
+    try:
+        return codec.decode(payload, kind)
+    except ContractError as error:
+        raise ServiceError(f"the answer cannot be read: {error}") from error
+
+
+def _raise_failure(payload: bytes) -> None:
+    try:
+        failure = codec.decode(payload, FailureAnswer).error
+    except ContractError:
+        return  # It is no failure. Whoever expects something of it reads it again.
+    raise _failure_error(failure)
+
+
+def _failure_error(failure: Failure) -> FleetError:
+    match failure.code:
+        case "408" | "503":
+            return NoAnswerError(failure.message)
+        case code if code.startswith("4"):
+            return RejectedError(failure.message, failure.field)
+        case _:
+            return ServiceError(failure.message)
+
+
+def _fleet_error(error: port.BusError) -> FleetError:
+    match error:
+        case port.NoAnswerError():
+            return NoAnswerError(str(error))
+        case port.UnreachableError():
+            return UnreachableError(str(error))
+        case port.TooLargeError():
+            return RejectedError(str(error))
+        case _:
+            return ServiceError(str(error))
+
+
+def _happened(record: Record) -> Happened | None:
+    try:
+        envelope = codec.decode_envelope(record.payload)
+    except ContractError as error:
+        _log.warning("sequence %d of the log holds no event: %s", record.sequence, error)
+        return None
+    try:
+        return Happened(envelope, codec.decode_event(envelope), record)
+    except ContractError as error:
+        _log.warning("the event at %d cannot be read: %s", record.sequence, error)
+        return Happened(envelope, None, record)

@@ -1,0 +1,194 @@
+"""Every message by its name, and every subject with what it carries, who publishes it and who reads it."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from fleetfold_contracts import answers
+from fleetfold_contracts import events as evt
+from fleetfold_contracts.codec import TYPE_VERSION, Envelope
+from fleetfold_contracts.commands import COMMANDS
+from fleetfold_contracts.samples import NodeSample
+from fleetfold_contracts.schemas import examples
+from fleetfold_contracts.subjects import Subjects, event_scope
+from fleetfold_contracts.work import Batch
+
+Message = type[msgspec.Struct]
+
+AGENT = "telemetry-agent"
+PROJECTOR = "state-projector"
+SOLVER = "placement-solver"
+DISTRIBUTOR = "distributor"
+WORKER = "worker"
+CLIENT = "client"
+SERVICES = frozenset({AGENT, PROJECTOR, SOLVER, DISTRIBUTOR})
+"""What Fleetfold itself runs. A worker and a client are anybody's."""
+
+QUERIES: dict[str, tuple[Message, Message]] = {
+    "devices": (answers.DevicesQuery, answers.DevicesAnswer),
+    "state": (answers.StateQuery, answers.StateAnswer),
+    "explain": (answers.ExplainQuery, answers.ExplainAnswer),
+}
+
+OUTCOMES: dict[str, tuple[Message, ...]] = {
+    "place": (evt.PlacementDecided, evt.PlacementRefused),
+    "release": (evt.PlacementReleased,),
+    "cordon": (evt.DeviceCordoned,),
+    "uncordon": (evt.DeviceUncordoned,),
+    "distribute": (evt.WorkDistributed,),
+}
+"""What becomes of each command. Any of them may be rejected too."""
+
+MESSAGES: tuple[Message, ...] = (
+    Envelope,
+    *evt.EVENT_TYPES.values(),
+    *COMMANDS.values(),
+    NodeSample,
+    Batch,
+    *(message for pair in QUERIES.values() for message in pair),
+    answers.FailureAnswer,
+)
+
+STRICT: frozenset[Message] = frozenset({*COMMANDS.values(), *(query for query, _ in QUERIES.values())})
+"""What people type. A field that is not there is refused; elsewhere it is ignored, so that old readers survive."""
+
+_PUBLISHERS: dict[Message, tuple[str, ...]] = {
+    evt.NodeJoined: (AGENT,),
+    evt.NodeLeft: (AGENT,),
+    evt.LivenessChanged: (PROJECTOR,),
+    evt.DeviceRegistered: (AGENT,),
+    evt.DeviceLost: (AGENT,),
+    evt.DeviceRecovered: (AGENT,),
+    evt.DeviceFaulted: (AGENT,),
+    evt.LinksObserved: (AGENT,),
+    evt.DeviceCordoned: (SOLVER,),
+    evt.DeviceUncordoned: (SOLVER,),
+    evt.PlacementDecided: (SOLVER,),
+    evt.PlacementRefused: (SOLVER,),
+    evt.PlacementReleased: (SOLVER,),
+    evt.WorkDistributed: (DISTRIBUTOR,),
+    evt.WorkDispatched: (DISTRIBUTOR,),
+    evt.BatchFinished: (WORKER,),
+    evt.WorkCompleted: (DISTRIBUTOR,),
+    evt.CommandRejected: (DISTRIBUTOR, SOLVER),
+}
+
+_PARAMETERS = {"node": "node_id", "pool": "pool"}
+
+
+class Kind(StrEnum):
+    """What a subject is for."""
+
+    EVENT = "event"
+    SAMPLE = "sample"
+    COMMAND = "command"
+    WORK = "work"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One pattern of subjects. `stream` keeps its messages; None: they are answered, and not kept."""
+
+    name: str
+    kind: Kind
+    subject: str
+    """A part in braces is a parameter: one token."""
+    stream: str | None
+    message: Message
+    published_by: tuple[str, ...]
+    read_by: tuple[str, ...]
+    answers: tuple[Message, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names in braces."""
+        return tuple(re.findall(r"\{(\w+)\}", self.subject))
+
+    @property
+    def filter(self) -> str:
+        """The subject as a NATS filter."""
+        return re.sub(r"\{\w+\}", "*", self.subject)
+
+
+def message_name(message: Message) -> str:
+    """The name of a message and its version: `placement.decided.v1`, `place.v1`, `node.sample.v1`."""
+    for words, kind in evt.EVENT_TYPES.items():
+        if kind is message:
+            return f"{words}{TYPE_VERSION}"
+    return ".".join(re.findall(r"[A-Z][a-z]+", message.__name__)).lower() + TYPE_VERSION
+
+
+def is_event(message: Message) -> bool:
+    """Whether it lies in an envelope."""
+    return message in _PUBLISHERS
+
+
+def channels(subjects: Subjects) -> tuple[Channel, ...]:
+    """Every subject of a cluster, in their order."""
+    events = [_event_channel(subjects, event) for event in examples.EVENTS]
+    doors = [door for verb in COMMANDS for door in _command_channels(subjects, verb)]
+    queries = [_query_channel(subjects, verb) for verb in QUERIES]
+    every_node = subjects.all_samples.replace(">", "{node_id}")
+    every_device = subjects.all_work.replace(">", "{device_id}")
+    samples = Channel("tlm", Kind.SAMPLE, every_node, subjects.stream("TLM"), NodeSample, (AGENT,), (SOLVER, PROJECTOR))
+    work = Channel("work", Kind.WORK, every_device, subjects.stream("WORK"), Batch, (DISTRIBUTOR,), (WORKER,))
+    return tuple(sorted((*events, samples, *doors, *queries, work), key=lambda channel: channel.subject))
+
+
+def _event_channel(subjects: Subjects, example: evt.Event) -> Channel:
+    return Channel(
+        name=f"evt.{evt.TYPE_OF_EVENT[type(example)]}",
+        kind=Kind.EVENT,
+        subject=_event_subject(subjects, example),
+        stream=subjects.stream("EVT"),
+        message=type(example),
+        published_by=_PUBLISHERS[type(example)],
+        read_by=(CLIENT, DISTRIBUTOR, SOLVER, PROJECTOR),
+    )
+
+
+def _event_subject(subjects: Subjects, example: evt.Event) -> str:
+    # The subject of the example, with the id of whose event it is as a parameter.
+    subject = subjects.event(example)
+    match event_scope(example):
+        case (("node" | "pool") as whose, identity):
+            return subject.replace(f".{identity}.", f".{{{_PARAMETERS[whose]}}}.", 1)
+        case _:
+            return subject
+
+
+def _command_channels(subjects: Subjects, verb: str) -> tuple[Channel, Channel]:
+    handler = DISTRIBUTOR if verb == "distribute" else SOLVER
+    durable = Channel(
+        name=f"cmd.{verb}",
+        kind=Kind.COMMAND,
+        subject=subjects.command(verb),
+        stream=subjects.stream("CMD"),
+        message=COMMANDS[verb],
+        published_by=(CLIENT, handler),
+        read_by=(handler,),
+    )
+    return durable, _api_channel(subjects, verb, COMMANDS[verb], handler, OUTCOMES[verb])
+
+
+def _query_channel(subjects: Subjects, verb: str) -> Channel:
+    query, answer = QUERIES[verb]
+    return _api_channel(subjects, verb, query, PROJECTOR, (answer,))
+
+
+def _api_channel(
+    subjects: Subjects, verb: str, question: Message, server: str, good_answers: tuple[Message, ...]
+) -> Channel:
+    return Channel(
+        name=f"api.{verb}",
+        kind=Kind.API,
+        subject=subjects.api(verb),
+        stream=None,
+        message=question,
+        published_by=(CLIENT,),
+        read_by=(server,),
+        answers=(*good_answers, answers.FailureAnswer),
+    )

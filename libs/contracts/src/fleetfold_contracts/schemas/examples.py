@@ -1,0 +1,239 @@
+"""One full example of every message that lies in a stream: no field is left at its default."""
+
+from datetime import UTC, datetime
+from functools import cache
+
+import msgspec
+
+from fleetfold_contracts import codec
+from fleetfold_contracts import commands as cmd
+from fleetfold_contracts import events as evt
+from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Vendor
+from fleetfold_contracts.samples import Absence, NodeSample, Sample
+from fleetfold_contracts.work import Batch, Item
+from fleetfold_contracts.workloads import (
+    Allocation,
+    Constraints,
+    Host,
+    HostAllocation,
+    Obstacle,
+    Reason,
+    Shard,
+    Workload,
+)
+
+GIB = 1024**3
+NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+
+_FIRST_GPU = "node-7-gpu-0"
+_SECOND_GPU = "node-7-gpu-1"
+_NODE = "node-7"
+_BOOT = "node-7-boot-1"
+
+_WORKLOAD = Workload(
+    workload_id="llama-70b",
+    pool="research",
+    shards=(
+        Shard(shard_id="first-half", memory_bytes=20 * GIB, gpu_milli=1000),
+        Shard(shard_id="second-half", memory_bytes=20 * GIB, gpu_milli=500),
+    ),
+    host=Host(cpu_milli=8000, memory_bytes=64 * GIB),
+    constraints=Constraints(
+        device_types=(DeviceType.CUDA, DeviceType.ROCM),
+        vendors=(Vendor.NVIDIA,),
+        models=("A10", "L40S"),
+        devices=(_FIRST_GPU, _SECOND_GPU),
+        nodes=(_NODE,),
+        forbidden_devices=("node-9-gpu-3",),
+        forbidden_nodes=("node-9",),
+        same_node=True,
+        one_shard_per_device=False,
+    ),
+)
+
+EVENTS: tuple[evt.Event, ...] = (
+    evt.NodeJoined(
+        node=Node(
+            node_id=_NODE,
+            boot_id=_BOOT,
+            hostname="rack-2.example",
+            cpu_milli=64_000,
+            memory_bytes=512 * GIB,
+            beat_interval_s=5.0,
+            labels={"zone": "a"},
+        )
+    ),
+    evt.NodeLeft(node_id=_NODE, boot_id=_BOOT),
+    evt.LivenessChanged(node_id=_NODE, boot_id=_BOOT, liveness=evt.Liveness.STALE, last_seen=NOON),
+    evt.DeviceRegistered(
+        node_id=_NODE,
+        capabilities=Capabilities(
+            device_id=_FIRST_GPU,
+            device_type=DeviceType.CUDA,
+            device_name="NVIDIA A10",
+            vendor=Vendor.NVIDIA,
+            max_memory_bytes=24 * GIB,
+            compute_units=72,
+            memory_bandwidth_gbps=600.2,
+            driver_version="550.54.14",
+            supports_fp64=True,
+            supports_tensor_cores=True,
+            model="A10",
+            labels={"slot": "1"},
+        ),
+    ),
+    evt.DeviceLost(node_id=_NODE, device_id=_FIRST_GPU, reason="GPU is lost"),
+    evt.DeviceRecovered(node_id=_NODE, device_id=_FIRST_GPU),
+    evt.DeviceFaulted(node_id=_NODE, device_id=_FIRST_GPU, code="xid-79", meaning="The GPU has fallen off the bus"),
+    evt.LinksObserved(
+        node_id=_NODE,
+        links=(
+            Link(
+                ends=(_FIRST_GPU, _SECOND_GPU),
+                kind=LinkKind.PCIE,
+                bandwidth_gbps=252.1,
+                latency_us=1.8,
+                peer_to_peer=True,
+            ),
+        ),
+    ),
+    evt.DeviceCordoned(pool="research", device_id=_FIRST_GPU, reason="a new fan on Tuesday"),
+    evt.DeviceUncordoned(pool="research", device_id=_FIRST_GPU),
+    evt.PlacementDecided(
+        workload=_WORKLOAD,
+        allocations=(
+            Allocation(
+                shard_id="first-half",
+                device_id=_FIRST_GPU,
+                node_id=_NODE,
+                memory_bytes=20 * GIB,
+                gpu_milli=1000,
+                score=0.91,
+            ),
+            Allocation(
+                shard_id="second-half",
+                device_id=_SECOND_GPU,
+                node_id=_NODE,
+                memory_bytes=20 * GIB,
+                gpu_milli=500,
+                score=0.84,
+            ),
+        ),
+        host=HostAllocation(node_id=_NODE, cpu_milli=8000, memory_bytes=64 * GIB),
+        solver="greedy",
+        decided_at_sequence=4711,
+    ),
+    evt.PlacementRefused(
+        workload=_WORKLOAD,
+        summary="no device takes shard first-half",
+        obstacles=(
+            Obstacle(reason=Reason.NO_MEMORY, count=2, nearest=_FIRST_GPU, detail="needs 20.0 GiB, has 4.0 GiB free"),
+        ),
+        decided_at_sequence=4711,
+    ),
+    evt.PlacementReleased(pool="research", workload_id="llama-70b"),
+    evt.WorkDistributed(
+        work_id="captions",
+        item_count=250,
+        batch_size=50,
+        assignments=(
+            evt.Assignment(device_id=_FIRST_GPU, runs=((0, 100),)),
+            evt.Assignment(device_id=_SECOND_GPU, runs=((100, 60), (180, 40))),
+        ),
+        unassigned=((160, 20), (220, 30)),
+        reason="each device takes 100 at most",
+    ),
+    evt.WorkDispatched(work_id="captions"),
+    evt.BatchFinished(
+        work_id="captions",
+        device_id=_FIRST_GPU,
+        batch=1,
+        item_count=50,
+        failures=(evt.ItemFailure(index=73, reason="the picture is empty"),),
+    ),
+    evt.WorkCompleted(work_id="captions", done=199, failed=1, unassigned=50),
+    evt.CommandRejected(
+        verb="place",
+        reason="Expected `int` >= 0",
+        field="$.workload.shards[0].memory_bytes",
+        payload='{"workload":{"workload_id":"llama-70b","shards":[{"memory_bytes":-1}]}}',
+        payload_bytes=70,
+        command_sequence=12,
+    ),
+)
+
+COMMANDS: tuple[cmd.Command, ...] = (
+    cmd.Place(command_id="place-llama-70b", workload=_WORKLOAD),
+    cmd.Release(command_id="release-llama-70b", workload_id="llama-70b", pool="research"),
+    cmd.Cordon(command_id="cordon-gpu-0", device_id=_FIRST_GPU, reason="a new fan on Tuesday", pool="research"),
+    cmd.Uncordon(command_id="uncordon-gpu-0", device_id=_FIRST_GPU, pool="research"),
+    cmd.Distribute(
+        command_id="distribute-captions",
+        items=(msgspec.Raw(b'{"picture":"a.png"}'), msgspec.Raw(b'{"picture":"b.png"}'), msgspec.Raw(b"3")),
+        to=cmd.Selector(
+            devices=(_FIRST_GPU, _SECOND_GPU),
+            workload_id="llama-70b",
+            device_types=(DeviceType.CUDA,),
+            vendors=(Vendor.NVIDIA,),
+        ),
+        strategy=cmd.Strategy.CAPACITY,
+        weights={_FIRST_GPU: 2.0, _SECOND_GPU: 1.0},
+        max_per_device=100,
+        batch_size=50,
+        work_id="captions",
+    ),
+)
+
+SAMPLES = NodeSample(
+    node_id=_NODE,
+    boot_id=_BOOT,
+    tick=42,
+    key_frame=True,
+    samples=(
+        Sample(
+            device_id=_FIRST_GPU,
+            timestamp=NOON,
+            memory_used_bytes=8 * GIB,
+            memory_total_bytes=24 * GIB,
+            compute_utilization_percent=50.0,
+            power_watts=112.5,
+            temperature_celsius=65.0,
+            clock_rate_mhz=1695.0,
+            throttled=True,
+        ),
+        Sample(
+            device_id=_SECOND_GPU,
+            timestamp=NOON,
+            memory_used_bytes=20 * GIB,
+            memory_total_bytes=24 * GIB,
+            absent={
+                "compute_utilization_percent": Absence.DISABLED,
+                "power_watts": Absence.UNSUPPORTED,
+                "temperature_celsius": Absence.ERROR,
+                "clock_rate_mhz": Absence.UNSUPPORTED,
+            },
+        ),
+    ),
+)
+
+BATCH = Batch(
+    work_id="captions",
+    device_id=_FIRST_GPU,
+    batch=1,
+    items=(Item(index=50, body=msgspec.Raw(b'{"picture":"a.png"}')), Item(index=51, body=msgspec.Raw(b"null"))),
+)
+
+
+def enveloped(event: evt.Event) -> bytes:
+    """An event as it lies in the log."""
+    return codec.encode_event(
+        event, id="place-llama-70b.outcome", source="placement-solver", time=NOON, cause="place-llama-70b"
+    )
+
+
+@cache
+def payloads() -> dict[type[msgspec.Struct], bytes]:
+    """Each example as it travels, by its struct: an event in its envelope, everything else bare."""
+    bare: tuple[msgspec.Struct, ...] = (*COMMANDS, SAMPLES, BATCH)
+    found: dict[type[msgspec.Struct], bytes] = {type(event): enveloped(event) for event in EVENTS}
+    return found | {type(value): codec.encode(value) for value in bare}

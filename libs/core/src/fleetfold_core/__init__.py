@@ -1,0 +1,1 @@
+"""Fleetfold's decisions, pure: no I/O, no clock, no randomness without a seed."""

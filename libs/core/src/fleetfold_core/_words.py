@@ -1,0 +1,70 @@
+"""Reasons in words, with their numbers."""
+
+from fleetfold_contracts.workloads import Host, Reason, Shard
+from fleetfold_core.state import DeviceState, NodeState
+
+UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def node_words(node: NodeState, reason: Reason, host: Host) -> str:
+    """Why nothing can sit on a node: `reason` is what `node_reason` gave."""
+    name = f"node {node.node.node_id}"
+    match reason:
+        case Reason.NODE_NOT_LIVE:
+            return f"{name} is {node.liveness}"
+        case Reason.NODE_CPU:
+            return f"needs {host.cpu_milli / 1000:g} CPU, {name} has {node.free_cpu_milli / 1000:g} free"
+        case Reason.NODE_MEMORY:
+            return _needs(host.memory_bytes, node.free_memory_bytes, f"{name} has")
+        case Reason.FORBIDDEN:
+            return f"{name} is forbidden"
+        case _:
+            return f"{name} is not among those asked for"
+
+
+def device_words(device: DeviceState, reason: Reason, shard: Shard) -> str:  # noqa: C901 - one flat match
+    """Why a shard cannot sit on a device: `reason` is what `device_reason` gave."""
+    match reason:
+        case Reason.LOST:
+            return f"lost: {device.lost}" if device.lost is not None else f"fault: {device.fault}"
+        case Reason.CORDONED:
+            return f"cordoned: {device.cordoned}" if device.cordoned else "cordoned"
+        case Reason.WRONG_TYPE:
+            return f"is {device.capabilities.device_type}"
+        case Reason.WRONG_VENDOR:
+            return f"is of {device.capabilities.vendor}"
+        case Reason.WRONG_MODEL:
+            return f"is {device.capabilities.model or 'of no known model'}"
+        case Reason.FORBIDDEN:
+            return "is forbidden"
+        case Reason.DEVICE_TAKEN:
+            taken = "is taken whole by" if device.whole else "is asked for whole and holds"
+            return f"{taken} {', '.join(device.shards)}"
+        case Reason.NO_COMPUTE_SHARE:
+            return f"needs {shard.gpu_milli}/1000 of the GPU, has {device.free_milli}/1000 free"
+        case Reason.NO_MEMORY:
+            return _needs(shard.memory_bytes, device.free_bytes, "has")
+        case _:
+            return "is not among those asked for"
+
+
+def shard_words(shard: Shard) -> str:
+    """What a shard asks for."""
+    asked = [in_units(shard.memory_bytes)] if shard.memory_bytes else []
+    if shard.gpu_milli:
+        asked.append(f"{shard.gpu_milli}/1000 of a GPU")
+    return ", ".join(asked) or "nothing but a place"
+
+
+def in_units(count_bytes: int) -> str:
+    """Bytes in the unit that suits them: `10.0 GiB`."""
+    scale = min(max(0, count_bytes.bit_length() - 1) // 10, len(UNITS) - 1)
+    return f"{count_bytes / 1024**scale:.1f} {UNITS[scale]}" if scale else f"{count_bytes} B"
+
+
+def _needs(needed_bytes: int, free_bytes: int, has: str) -> str:
+    needed, free = in_units(needed_bytes), in_units(free_bytes)
+    if needed == free:
+        # What differs by less than the words can show is shown to the byte.
+        needed, free = f"{needed_bytes} B", f"{free_bytes} B"
+    return f"needs {needed}, {has} {free} free"

@@ -1,0 +1,245 @@
+"""The state of the cluster: what the log says, folded. Its owner changes it in place, through `fold` alone."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from fleetfold_contracts.codec import ContractError
+from fleetfold_contracts.events import Liveness
+from fleetfold_contracts.ids import DEFAULT_POOL, CommandId, DeviceId, NodeId, PoolId, ShardId, WorkId, WorkloadId
+from fleetfold_contracts.inventory import Capabilities, Link, Node
+from fleetfold_contracts.samples import Sample
+from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, HostAllocation, Obstacle, Workload
+
+Run = tuple[int, int]
+"""So many numbers in a row: the first, and the count."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class At(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an event lies in the log: its sequence, the server's time, and what its envelope names as its cause."""
+
+    sequence: int
+    time: datetime
+    cause: str | None = None
+    pool: PoolId | None = None
+    """The pool on whose subjects it lies, which moves that pool's guard. Absent: what the event itself says."""
+
+
+class NodeState(msgspec.Struct, kw_only=True):
+    """A node, and what is reserved of it beside its GPUs."""
+
+    node: Node
+    liveness: Liveness = Liveness.LIVE
+    left: bool = False
+    """Whether its agent was stopped in good order: it is not missed."""
+    last_seen: datetime | None = None
+    last_tick: int = -1
+    """The newest tick folded of this boot; -1 before the first."""
+    reserved_cpu_milli: int = 0
+    reserved_memory_bytes: int = 0
+
+    @property
+    def free_cpu_milli(self) -> int:
+        """What is left of its CPU."""
+        return max(0, self.node.cpu_milli - self.reserved_cpu_milli)
+
+    @property
+    def free_memory_bytes(self) -> int:
+        """What is left of its memory."""
+        return max(0, self.node.memory_bytes - self.reserved_memory_bytes)
+
+
+class DeviceState(msgspec.Struct, kw_only=True):
+    """A device: what it is, what it read last, and who sits on it."""
+
+    node_id: NodeId
+    capabilities: Capabilities
+    sample: Sample | None = None
+    lost: str | None = None
+    """Why it does not answer."""
+    fault: str | None = None
+    """The fault that it reported."""
+    cordoned: str | None = None
+    """Why nothing new may sit on it."""
+    foreign_bytes: int = 0
+    """Memory that is used by others than our shards, as far as telemetry tells (`fold_samples` has the rule)."""
+    reserved_bytes: int = 0
+    reserved_milli: int = 0
+    whole: bool = False
+    """Whether one shard has it to itself."""
+    shards: dict[WorkloadId, tuple[ShardId, ...]] = {}
+
+    @property
+    def device_id(self) -> DeviceId:
+        """Its id."""
+        return self.capabilities.device_id
+
+    @property
+    def free_bytes(self) -> int:
+        """Memory that nobody uses and nobody was promised."""
+        return max(0, self.capabilities.max_memory_bytes - self.foreign_bytes - self.reserved_bytes)
+
+    @property
+    def free_milli(self) -> int:
+        """The share of its compute that nobody was promised, in thousandths."""
+        return WHOLE_GPU_MILLI - self.reserved_milli
+
+    def hold(self, workload_id: WorkloadId, shard_id: ShardId, memory_bytes: int, gpu_milli: int) -> None:
+        """Let a shard sit here. Whether there is room was asked before."""
+        self.reserved_bytes += memory_bytes
+        self.reserved_milli += gpu_milli
+        self.whole = gpu_milli == WHOLE_GPU_MILLI
+        self.shards[workload_id] = (*self.shards.get(workload_id, ()), shard_id)
+
+    def copy(self) -> "DeviceState":
+        """A copy to try things on."""
+        return msgspec.structs.replace(self, shards=dict(self.shards))
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """A workload that is bound to devices, since the event at `sequence`."""
+
+    workload: Workload
+    allocations: tuple[Allocation, ...]
+    host: HostAllocation | None
+    decided_at: datetime
+    sequence: int
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A workload that cannot be placed, and what stands in the way."""
+
+    workload: Workload
+    summary: str
+    obstacles: tuple[Obstacle, ...] = ()
+    at: datetime | None = None
+    """When the log took it; absent while it is a solver's answer alone."""
+
+
+class WorkState(msgspec.Struct, kw_only=True):
+    """A work: its items are done, failed, unassigned, or in a batch that waits."""
+
+    work_id: WorkId
+    item_count: int
+    batch_size: int
+    unassigned: int = 0
+    done: int = 0
+    failed: int = 0
+    dispatched: bool = False
+    completed: bool = False
+    assigned: dict[DeviceId, int] = {}
+    """How many items each device was given."""
+    waiting: dict[DeviceId, list[Run]] = {}
+    """The batches of each device that are not finished, as runs of their numbers. Who is through is left out."""
+
+    def batch_item_count(self, device_id: DeviceId, batch: int) -> int:
+        """How many items a device's batch holds: all but the last are full."""
+        return min(self.batch_size, self.assigned[device_id] - batch * self.batch_size)
+
+
+class Parked(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of the log that could not be folded, and why."""
+
+    sequence: int
+    reason: str
+
+
+class State(msgspec.Struct, kw_only=True):
+    """The cluster at a position of the log.
+
+    Dictionaries keep the order in which the log filled them: what is bounded forgets its oldest, and equal histories
+    give equal bytes.
+    """
+
+    position: int = 0
+    """The sequence of the newest event folded."""
+    samples_position: int = 0
+    """The sequence of the newest samples folded."""
+    pool_positions: dict[PoolId, int] = {}
+    """The sequence of the newest event folded in each pool: what a guard expects."""
+    nodes: dict[NodeId, NodeState] = {}
+    devices: dict[DeviceId, DeviceState] = {}
+    links: dict[NodeId, tuple[Link, ...]] = {}
+    """The links that each node sees."""
+    placements: dict[tuple[PoolId, WorkloadId], Placement] = {}
+    refusals: dict[tuple[PoolId, WorkloadId], Refusal] = {}
+    """The newest refusals of workloads that were not placed since."""
+    released: dict[tuple[PoolId, WorkloadId], datetime] = {}
+    """When the workloads that were released last were."""
+    works: dict[WorkId, WorkState] = {}
+    """Works under way, and the newest of the completed ones."""
+    outcomes: dict[CommandId, int] = {}
+    """The sequence of the event that is a command's outcome, for longer than commands are kept."""
+    outcome_days: list[tuple[int, int]] = []
+    """The days (as ordinals) on which outcomes came, each with the sequence of its first."""
+    refused_count: int = 0
+    rejected_count: int = 0
+    parked_count: int = 0
+    parked: list[Parked] = []
+    """The newest of what could not be folded."""
+    ignored_sample_count: int = 0
+    """Samples of devices, boots or ticks that are not, or no longer, of interest."""
+
+    def placement(self, pool: PoolId, workload_id: WorkloadId) -> Placement | None:
+        """Where a workload sits, if it does."""
+        return self.placements.get((pool, workload_id))
+
+    def refusal(self, pool: PoolId, workload_id: WorkloadId) -> Refusal | None:
+        """Why a workload sits nowhere, if that is how its last request ended."""
+        return self.refusals.get((pool, workload_id))
+
+    def all_placements(self) -> Iterator[Placement]:
+        """Every placement, the oldest first."""
+        return iter(self.placements.values())
+
+    def workloads_on(self, device_id: DeviceId) -> tuple[WorkloadId, ...]:
+        """The workloads that have a shard on a device."""
+        return tuple(self.devices[device_id].shards)
+
+    def device_in(self, pool: PoolId, device_id: DeviceId) -> DeviceState | None:
+        """A device, if it is in a pool."""
+        return self.devices.get(device_id) if pool == DEFAULT_POOL else None
+
+    def node_in(self, pool: PoolId, node_id: NodeId) -> NodeState | None:
+        """A node, if it is in a pool."""
+        return self.nodes.get(node_id) if pool == DEFAULT_POOL else None
+
+    def devices_in(self, pool: PoolId) -> Collection[DeviceState]:
+        """The devices of a pool. All are in the default one: there is no other yet."""
+        return self.devices.values() if pool == DEFAULT_POOL else ()
+
+    def nodes_in(self, pool: PoolId) -> Collection[NodeState]:
+        """The nodes of a pool: those of its devices, and those without any."""
+        return self.nodes.values() if pool == DEFAULT_POOL else ()
+
+    def encode(self) -> bytes:
+        """The state as MessagePack: equal histories give equal bytes."""
+        return _encoder.encode(self)
+
+    @staticmethod
+    def decode(payload: bytes) -> "State":
+        """What `encode` gave.
+
+        Raises:
+            ContractError: it is no state.
+        """
+        try:
+            return _decoder.decode(payload)
+        except msgspec.DecodeError as error:
+            raise ContractError(f"no state: {error}") from None
+
+
+_decoder = msgspec.msgpack.Decoder(State)
+
+
+def keep_newest(entries: dict[Key, Value], limit: int) -> None:
+    """Forget the oldest entries beyond `limit`."""
+    while len(entries) > limit:
+        del entries[next(iter(entries))]

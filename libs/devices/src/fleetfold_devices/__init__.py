@@ -1,0 +1,1 @@
+"""GPUs behind one port: an adapter a vendor, and simulated fleets."""

@@ -1,0 +1,1 @@
+"""The command fleetfold, and the embedded stack for one machine."""

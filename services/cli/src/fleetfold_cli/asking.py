@@ -1,0 +1,34 @@
+"""Asking the fleet from a command: connect, ask, leave."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeVar, cast
+
+import typer
+
+from fleetfold_cli.exits import errors_as_exit_codes
+from fleetfold_cli.settings import Settings
+from fleetfold_client import Fleet
+
+CONNECT_WITHIN_S = 0.5
+
+T = TypeVar("T")
+
+
+def ask(ctx: typer.Context, server: str | None, root: str | None, question: Callable[[Fleet], Awaitable[T]]) -> T:
+    """What the fleet answers; the command ends here when there is no answer."""
+    cluster = cluster_of(ctx, server, root)
+
+    async def asked() -> T:
+        async with Fleet.connect(cluster.server, root=cluster.root, wait_s=CONNECT_WITHIN_S) as fleet:
+            return await question(fleet)
+
+    with errors_as_exit_codes(cluster.server):
+        return asyncio.run(asked())
+
+
+def cluster_of(ctx: typer.Context, server: str | None, root: str | None) -> Settings:
+    """Whom to ask: as typed, else as set."""
+    settings = cast("Settings", ctx.obj)
+    return replace(settings, server=server or settings.server, root=root or settings.root)

@@ -1,0 +1,118 @@
+"""`fleetfold up`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fleetfold_cli.asking import cluster_of
+from fleetfold_cli.exits import ExitCode, leave
+from fleetfold_cli.nats_server import FREE_PORT
+from fleetfold_cli.options import Root
+from fleetfold_cli.output import console
+from fleetfold_cli.render.words import count
+from fleetfold_cli.settings import DEFAULT_SERVER, Settings
+from fleetfold_cli.stack.errors import StackError
+from fleetfold_cli.stack.folder import default_folder, held_folder
+from fleetfold_cli.stack.readiness import fleet_seen, live_nodes
+from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack, telemetry_agent
+from fleetfold_cli.stack.stopping import StoppedBySignal, run_stoppable
+from fleetfold_cli.stack.upkeep import keep_running
+from fleetfold_client import Fleet, FleetError
+from fleetfold_contracts.answers import StateAnswer
+from fleetfold_devices import fleet_file
+
+STATUS_EVERY_S = 2.0
+
+app = typer.Typer()
+
+
+@app.command()
+def up(
+    ctx: typer.Context,
+    fleet: Annotated[
+        str,
+        typer.Option(metavar="SPEC", help="A simulated fleet, not this machine's GPUs: openb:64, or a TOML file."),
+    ] = "",
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="What is kept between runs.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where NATS listens; 0 takes a free port.")] = 4222,
+    root: Root = None,
+) -> None:
+    """Run NATS and the services on this machine until Ctrl-C. The data stays."""
+    cluster = cluster_of(ctx, None, root)
+    node_count = described_nodes(fleet)
+    folder = data or default_folder(cluster.environment)
+    try:
+        run_stoppable(_up(cluster, folder, fleet, node_count, port or FREE_PORT))
+    except StoppedBySignal:
+        console().print(f"Stopped. The data stays in {folder}.")
+    except (StackError, FleetError) as error:
+        leave(ExitCode.FAILED, str(error))
+
+
+def described_nodes(fleet: str) -> int:
+    """How many nodes will join. The command ends here when the fleet is described wrongly."""
+    try:
+        return len(fleet_file.load_fleet(fleet)) if fleet else 1
+    except fleet_file.FleetError as error:
+        leave(ExitCode.REJECTED, str(error))
+
+
+async def _up(cluster: Settings, folder: Path, fleet_spec: str, node_count: int, port: int) -> None:
+    screen = console()
+    services = (telemetry_agent(fleet_spec), STATE_PROJECTOR, PLACEMENT_SOLVER, DISTRIBUTOR)
+    with held_folder(folder):
+        stack = Stack(folder, services, environment=cluster.environment, root=cluster.root, port=port, sync_always=True)
+        async with stack, Fleet.connect(stack.url, root=stack.root) as fleet, asyncio.TaskGroup() as upkeep:
+            for part in (stack.server, *stack.services.values()):
+                upkeep.create_task(keep_running(part, screen.print))
+            screen.print(f"NATS listens at {stack.url}. Data and logs are in {folder}.")
+            await _tell_status(fleet, node_count, stack, screen)
+
+
+async def _tell_status(fleet: Fleet, node_count: int, stack: Stack, screen: Console) -> None:
+    await stack.answering()
+    told = _status(await fleet_seen(fleet, node_count))
+    screen.print(told)
+    screen.print(_what_next(stack))
+    while True:
+        await asyncio.sleep(STATUS_EVERY_S)
+        status = await _status_now(fleet)
+        if status != told:
+            screen.print(status)
+        told = status
+
+
+async def _status_now(fleet: Fleet) -> str:
+    try:
+        return _status(await fleet.state())
+    except FleetError as error:
+        return f"no answer: {error}"
+
+
+def _status(state: StateAnswer) -> str:
+    summary = state.summary
+    figures = (
+        f"{live_nodes(state)} of {count(summary.node_count, 'node')} live",
+        count(summary.device_count, "device"),
+        count(summary.placement_count, "placement"),
+        f"{summary.refused_count:,} refused",
+        f"{sum(work.waiting for work in state.works):,} items waiting",
+    )
+    return ", ".join(figures)
+
+
+def _what_next(stack: Stack) -> str:
+    lines = ["In another terminal:"]
+    if stack.url != DEFAULT_SERVER:
+        lines.append(f"  export FLEETFOLD_NATS_URL={stack.url}")
+    lines += [
+        "  fleetfold devices",
+        "  fleetfold place --shards 4 --shard-memory 8GiB",
+        "  fleetfold watch",
+        f"  nats sub -s {stack.url} '{stack.root}.evt.>'",
+        "Ctrl-C stops everything; the data stays.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,180 @@
+"""What happens in the demo, step by step."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from statistics import quantiles
+from typing import TypeVar
+
+from fleetfold_cli.demo import cast
+from fleetfold_cli.demo.stage import Stage, Step
+from fleetfold_cli.render.placements import nodes_of
+from fleetfold_cli.render.words import count
+from fleetfold_cli.sizes import format_size
+from fleetfold_cli.stack.errors import ServiceFailedError
+from fleetfold_cli.stack.readiness import fleet_seen
+from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack
+from fleetfold_client import Fleet, FleetError, Worker
+from fleetfold_contracts.answers import DevicesAnswer, DevicesQuery, StateAnswer, StateQuery
+from fleetfold_contracts.events import (
+    Event,
+    Liveness,
+    LivenessChanged,
+    PlacementDecided,
+    PlacementRefused,
+    WorkCompleted,
+)
+from fleetfold_contracts.workloads import Workload
+from fleetfold_devices.trace import trace_jobs
+
+STEP_WITHIN_S = 40.0
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+@dataclass
+class Result:
+    """What the demo shows at its end."""
+
+    refusals: list[PlacementRefused] = field(default_factory=list[PlacementRefused])
+    decision_times_s: list[float] = field(default_factory=list[float])
+    devices: DevicesAnswer | None = None
+    state: StateAnswer | None = None
+
+
+class Story:
+    """The steps, in order. Each names the service that has to play its part, so that a failure names it too."""
+
+    def __init__(self, stack: Stack, fleet: Fleet, stage: Stage, node_count: int) -> None:
+        self.result = Result()
+        self._stack = stack
+        self._fleet = fleet
+        self._stage = stage
+        self._node_count = node_count
+
+    async def tell(self) -> Result:
+        """Play all of it."""
+        await self.see_the_fleet()
+        model = await self.place_a_model()
+        await self.refuse_a_giant()
+        await self.place_jobs()
+        await self.work(model)
+        await self.lose_a_node()
+        await self.look_back()
+        return self.result
+
+    async def see_the_fleet(self) -> None:
+        """Every node is heard from."""
+        async with self._step("Fleet seen", STATE_PROJECTOR.name) as step:
+            await self._stack.answering()
+            summary = (await fleet_seen(self._fleet, self._node_count)).summary
+            memory = format_size(summary.total_memory_bytes)
+            step.outcome = f"{count(summary.node_count, 'node')}, {count(summary.device_count, 'device')}, {memory}"
+
+    async def place_a_model(self) -> PlacementDecided:
+        """A model in shards, one on each of several devices."""
+        async with self._step("Sharded model placed", PLACEMENT_SOLVER.name) as step:
+            outcome = await self._place(cast.MODEL)
+            assert isinstance(outcome, PlacementDecided), "the demo's fleet has room for its model"
+            nodes = nodes_of(outcome.allocations, None)
+            step.outcome = f"{len(outcome.allocations)} shards of 12 GiB on {count(len(nodes), 'node')}"
+            return outcome
+
+    async def refuse_a_giant(self) -> None:
+        """A shard that fits nowhere is refused, and told why."""
+        async with self._step("Giant model refused", PLACEMENT_SOLVER.name) as step:
+            outcome = await self._place(cast.GIANT)
+            assert isinstance(outcome, PlacementRefused), "no device of the demo's fleet has 1 TiB"
+            step.outcome = outcome.summary
+
+    async def place_jobs(self) -> None:
+        """Jobs of the production trace, many at once."""
+        async with self._step("Jobs of the trace decided", PLACEMENT_SOLVER.name) as step:
+            jobs = trace_jobs(cast.JOBS)
+            slots = asyncio.Semaphore(cast.JOBS_AT_ONCE)
+            decided = Counter[str]()
+
+            async def place(job: Workload) -> None:
+                async with slots:
+                    decided[type(await self._place(job)).__name__] += 1
+                step.tell(f"{decided.total():,} of {len(jobs):,}")
+
+            await asyncio.gather(*(place(job) for job in jobs))
+            placed, refused = decided[PlacementDecided.__name__], decided[PlacementRefused.__name__]
+            step.outcome = f"{placed:,} placed, {refused:,} refused; {self._latency()}"
+
+    async def work(self, model: PlacementDecided) -> None:
+        """Items for the devices of the model, pulled and acknowledged by a worker on each."""
+        async with self._step("Items done", DISTRIBUTOR.name) as step:
+            workers = [self._fleet.worker(shard.device_id) for shard in model.allocations]
+            done = Counter[int]()
+            position = await self._fleet.position()
+            async with asyncio.TaskGroup() as working:
+                for worker in workers:
+                    working.create_task(_work(worker, done, step))
+                work = await self._fleet.distribute([{"prompt": number} for number in range(cast.ITEMS)])
+                completed = await self._first(position, WorkCompleted, lambda event: event.work_id == work.work_id)
+                for worker in workers:
+                    worker.stop()
+            step.outcome = (
+                f"{completed.done:,} by {count(len(workers), 'worker')}, each once: {done.total() == len(done)}"
+            )
+
+    async def lose_a_node(self) -> None:
+        """An agent is killed outright, as if its node had lost power."""
+        async with self._step("Loss of a node noticed", STATE_PROJECTOR.name) as step:
+            position = await self._fleet.position()
+            killed_s = time.monotonic()
+            await self._stack.services[cast.LONE_AGENT].kill()
+            step.tell("waiting for it to be missed")
+            await self._first(position, LivenessChanged, _is_loss)
+            step.outcome = f"{cast.LONE_NODE} is offline {time.monotonic() - killed_s:.1f} s after its agent was killed"
+
+    async def look_back(self) -> None:
+        """The state at the end."""
+        position = await self._fleet.position()
+        self.result.devices = await self._fleet.devices(DevicesQuery(at_least=position))
+        self.result.state = await self._fleet.state(StateQuery(at_least=position))
+
+    async def _place(self, workload: Workload) -> PlacementDecided | PlacementRefused:
+        asked_s = time.monotonic()
+        outcome = await self._fleet.place(workload)
+        self.result.decision_times_s.append(time.monotonic() - asked_s)
+        if isinstance(outcome, PlacementRefused):
+            self.result.refusals.append(outcome)
+        return outcome
+
+    async def _first(self, after: int, kind: type[EventT], holds: Callable[[EventT], bool]) -> EventT:
+        async with aclosing(self._fleet.watch(after)) as happenings:
+            async for happened in happenings:
+                if isinstance(happened.event, kind) and holds(happened.event):
+                    return happened.event
+        raise AssertionError("events are watched for ever")
+
+    def _latency(self) -> str:
+        percentiles = quantiles(self.result.decision_times_s, n=100)
+        return f"p50 {percentiles[49] * 1000:.0f} ms, p99 {percentiles[98] * 1000:.0f} ms"
+
+    @asynccontextmanager
+    async def _step(self, title: str, service: str) -> AsyncGenerator[Step, None]:
+        try:
+            async with asyncio.timeout(STEP_WITHIN_S):
+                with self._stage.step(title) as step:
+                    yield step
+        except (FleetError, TimeoutError, AssertionError) as error:
+            problem = str(error) or f"not within {STEP_WITHIN_S:g} s"
+            log_file = self._stack.services[service].log_file
+            raise ServiceFailedError(service, f"did not play its part in '{title}': {problem}", log_file) from error
+
+
+async def _work(worker: Worker, done: Counter[int], step: Step) -> None:
+    async for item in worker.items():
+        done[item.index] += 1
+        step.tell(f"{len(done):,} of {cast.ITEMS:,}")
+
+
+def _is_loss(event: LivenessChanged) -> bool:
+    return event.node_id == cast.LONE_NODE and event.liveness is Liveness.OFFLINE

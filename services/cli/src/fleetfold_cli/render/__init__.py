@@ -1,0 +1,1 @@
+"""Answers and events as a person reads them. Nothing here asks."""

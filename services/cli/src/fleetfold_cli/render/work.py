@@ -1,0 +1,40 @@
+"""Work as tables."""
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from fleetfold_cli.render.words import count, plain_table
+from fleetfold_contracts.answers import WorkView
+from fleetfold_contracts.events import WorkDistributed
+
+Run = tuple[int, int]
+
+
+def items_in(runs: Iterable[Run]) -> int:
+    """How many items some runs `[first, count]` hold."""
+    return sum(length for _, length in runs)
+
+
+def distribution(outcome: WorkDistributed) -> RenderableType:
+    """What went where, and what could not be assigned."""
+    unassigned = items_in(outcome.unassigned)
+    assigned = outcome.item_count - unassigned
+    head = f"{outcome.work_id}: {count(assigned, 'item')} on {count(len(outcome.assignments), 'device')}"
+    table = plain_table("device", "items", right=("items",))
+    for assignment in outcome.assignments:
+        table.add_row(assignment.device_id, f"{items_in(assignment.runs):,}")
+    if not unassigned:
+        return Group(head, table)
+    return Group(head, table, f"{count(unassigned, 'item')} not assigned: {outcome.reason}")
+
+
+def works_table(works: Iterable[WorkView]) -> Table:
+    """Each work in a line: items in = done + failed + waiting + unassigned."""
+    figures = ("items", "done", "failed", "waiting", "unassigned")
+    table = plain_table("work", *figures, right=figures)
+    for work in works:
+        cells = (work.item_count, work.done, work.failed, work.waiting, work.unassigned)
+        table.add_row(work.work_id, *(f"{cell:,}" for cell in cells))
+    return table

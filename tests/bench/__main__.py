@@ -1,0 +1,72 @@
+"""`python -m tests.bench [NAME…]`: measures Fleetfold beside the raw client, and shows tables."""
+
+import argparse
+import asyncio
+import signal
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import uvloop
+from rich.console import Console
+from tests.bench import appending, folding
+from tests.bench.measure import Effort, Report, rows, table
+
+BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
+    "append": appending.measure,
+    "fold": folding.measure,
+}
+
+FULL = Effort(
+    rounds=5,
+    appends=10_000,
+    events=50_000,
+    questions=200,
+    starts=3,
+    fleets=("openb:8", "openb:64"),
+    placements=300,
+    items=1000,
+)
+QUICK = Effort(rounds=1, appends=200, events=1000, questions=5, starts=1, fleets=("openb:2",), placements=10, items=20)
+
+
+async def _run(names: Sequence[str], effort: Effort, console: Console) -> list[Report]:
+    _stop_in_good_order_on_sigterm()
+    reports: list[Report] = []
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="fleetfold-bench-") as folder:
+            reports.append(await BENCHES[name](Path(folder), effort))
+        console.print(table(reports[-1]), "")
+    return reports
+
+
+def _stop_in_good_order_on_sigterm() -> None:
+    # As Ctrl-C does: cancelled, a measurement stops its servers and clears its folder away.
+    running = asyncio.current_task()
+    assert running is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+
+
+def main() -> None:
+    """Run what the command line names, or everything."""
+    arguments = _arguments()
+    reports = uvloop.run(_run(arguments.names or list(BENCHES), QUICK if arguments.quick else FULL, Console()))
+    if arguments.json:
+        document = {report.title: rows(report) for report in reports}
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", metavar="NAME", nargs="*", help=", ".join(BENCHES))
+    parser.add_argument("--quick", action="store_true", help="do little: to see that it runs, not how fast")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the tables there too")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(BENCHES):
+        parser.error(f"there is no measurement {', '.join(sorted(unknown))}")
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
