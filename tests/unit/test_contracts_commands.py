@@ -108,7 +108,6 @@ NOT_READABLE = {
     "minus infinity": b'{"command_id": -Infinity}',
     "lists without end": b"[" * 100_000,
     "objects without end": b'{"x":' * 100_000,
-    "more than is taken": b" " * (MAX_PAYLOAD_BYTES + 1),
 }
 
 
@@ -131,8 +130,6 @@ NOT_MSGPACK = {
     "a key that is null": b"\x81\xc0\x01",
     "a key that is a list": b"\x81\x91\x01\x01",
     "lists without end": b"\x91" * 100_000,
-    "more than is taken": b"\xc0" * (MAX_PAYLOAD_BYTES + 1),
-    "more than is taken, as JSON": msgspec.msgpack.encode([[True] * 1000] * 200),
 }
 
 
@@ -140,6 +137,30 @@ NOT_MSGPACK = {
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_messagepack_that_stands_for_no_json_is_refused_as_a_whole(verb: str, payload: bytes) -> None:
     assert refusal(verb, payload, AS_MSGPACK).field == "$"
+
+
+def with_items_of(size_bytes: int) -> bytes:
+    """A command to distribute one text, which takes so many bytes in all."""
+    frame = codec.encode({"items": [""]})
+    return codec.encode({"items": ["x" * (size_bytes - len(frame))]})
+
+
+def test_a_command_may_be_as_large_as_is_said_and_no_larger() -> None:
+    assert codec.decode_command("distribute", with_items_of(MAX_PAYLOAD_BYTES))
+    error = refusal("distribute", with_items_of(MAX_PAYLOAD_BYTES + 1))
+    assert error.field == "$"
+    assert str(MAX_PAYLOAD_BYTES) in error.reason
+
+
+def test_messagepack_may_be_no_larger_than_the_json_that_it_stands_for() -> None:
+    binary = msgspec.msgpack.encode({"items": [[True] * 1000] * 200})
+    assert len(binary) < MAX_PAYLOAD_BYTES < len(codec.encode(msgspec.msgpack.decode(binary)))
+    assert str(MAX_PAYLOAD_BYTES) in refusal("distribute", binary, AS_MSGPACK).reason
+
+
+def test_too_much_is_not_even_looked_at() -> None:
+    for headers in ({}, AS_MSGPACK):
+        assert str(MAX_PAYLOAD_BYTES) in refusal("place", b"\xc1" * (MAX_PAYLOAD_BYTES + 1), headers).reason
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "", "application/msgpackish"])

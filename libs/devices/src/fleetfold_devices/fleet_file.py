@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from fleetfold_contracts.ids import token
-from fleetfold_contracts.inventory import DeviceType, Label, Link, LinkKind, Name, Node, Vendor
+from fleetfold_contracts.inventory import MAX_LABELS, DeviceType, Label, Link, LinkKind, Name, Node, Vendor
 from fleetfold_devices.catalogue import GIB, MODELS, Model
 from fleetfold_devices.port import DevicesError
 from fleetfold_devices.simulated import PCIE_3_X16, SimulatedNode, linked_all_to_all
@@ -22,7 +22,10 @@ NAME_CHARACTERS_MAX = 100
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 Latency = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Memory = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_NODES)]
+# One less than the wire takes: there is one of ours among them.
+NodeLabels = Annotated[dict[Name, Label], msgspec.Meta(max_length=MAX_LABELS - 1)]
 
 
 class FleetError(DevicesError):
@@ -50,9 +53,9 @@ class DeviceGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     device_name: Name | None = None
     vendor: Vendor | None = None
     device_type: DeviceType | None = None
-    memory_gib: Positive | None = None
+    memory_gib: Memory | None = None
     memory_bandwidth_gbps: Positive | None = None
-    compute_units: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    compute_units: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     supports_fp64: bool | None = None
     supports_tensor_cores: bool | None = None
     max_power_watts: Annotated[float, msgspec.Meta(gt=0, le=100_000)] | None = None
@@ -65,8 +68,8 @@ class NodeGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: str
     count: Count | None = None
     cpu_cores: Annotated[float, msgspec.Meta(gt=0, le=10_000)] = 32
-    memory_gib: Positive = 256
-    labels: dict[str, Label] = {}
+    memory_gib: Memory = 256
+    labels: NodeLabels = {}
     devices: tuple[DeviceGroup, ...] = ()
     device_links: DeviceLinks | None = None
 

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from fleetfold_contracts.ids import BootId, NodeId, token
-from fleetfold_contracts.inventory import Label, Node
+from fleetfold_contracts.inventory import Labels, Node
 
 ROOT = Path("/")
 HASH_CHARACTERS = 16
@@ -17,7 +17,7 @@ def host_node(
     *,
     node_id: NodeId | None = None,
     boot_id: BootId | None = None,
-    labels: dict[str, Label] | None = None,
+    labels: Labels | None = None,
     root: Path = ROOT,
 ) -> Node:
     """This machine as a node. What is given stands; the rest is looked up (`root` is where /etc and /proc hang).

@@ -1,7 +1,7 @@
 """`fleetfold place`, `release`, `placements`, `why`."""
 
 import uuid
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -91,9 +91,11 @@ def _document(file: str | None, described: Document) -> object:
     if file is None:
         return {"workload": {"workload_id": f"workload-{uuid.uuid4().hex[:8]}"} | described}
     document = read_json(file)
-    if isinstance(document, dict) and "workload" in document:
-        return cast("Document", document)
-    return given(workload=document)
+    return document if _is_command(document) else {"workload": document}
+
+
+def _is_command(document: object) -> bool:
+    return isinstance(document, dict) and "workload" in document
 
 
 @app.command()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fleetfold_cli.stack.service_process import ServiceSpec
 from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, telemetry_agent
-from fleetfold_contracts.workloads import Shard, Workload
+from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Constraints, Shard, Workload
 
 GIB = 1024**3
 
@@ -17,15 +17,29 @@ LOCAL_AGENT = "telemetry-agent-of-this-machine"
 JOBS = 300
 JOBS_AT_ONCE = 32
 ITEMS = 1000
+BATCH_SIZE = 25
 
 PACE = {
     # A beat a second and four seconds of patience: a loss is noticed while one watches, and a slow machine is no loss.
     "FLEETFOLD_SAMPLE_INTERVAL_S": "1",
     "FLEETFOLD_OFFLINE_AFTER_S": "4",
+    "FLEETFOLD_KEY_FRAME_INTERVAL_S": "5",
 }
 
-MODEL = Workload(workload_id="sharded-model", shards=(Shard(memory_bytes=12 * GIB),) * 8)
-GIANT = Workload(workload_id="giant-model", shards=(Shard(memory_bytes=1024 * GIB),))
+MODEL = Workload(
+    workload_id="sharded-model",
+    shards=(Shard(memory_bytes=12 * GIB),) * 8,
+    constraints=Constraints(forbidden_nodes=(LONE_NODE,)),
+)
+IMPOSSIBLE = (
+    Workload(workload_id="giant", shards=(Shard(memory_bytes=1024 * GIB),)),
+    Workload(workload_id="snob", shards=(Shard(memory_bytes=GIB),), constraints=Constraints(models=("H200",))),
+    Workload(
+        workload_id="crowd",
+        shards=(Shard(gpu_milli=WHOLE_GPU_MILLI),) * 12,
+        constraints=Constraints(same_node=True),
+    ),
+)
 
 _LONE_NODE_FILE = f"""
 [[nodes]]

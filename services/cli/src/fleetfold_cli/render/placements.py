@@ -14,15 +14,15 @@ from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle
 
 def placements_table(placements: Iterable[PlacementView]) -> Table:
     """Each placement in a line."""
-    table = plain_table(
-        "workload", "pool", "shards", "memory", "devices", "nodes", "decided", right=("shards", "memory")
-    )
+    figures = ("shards", "gpus", "memory")
+    table = plain_table("workload", "pool", *figures, "devices", "nodes", "decided", right=figures)
     for placement in placements:
         allocations = placement.allocations
         table.add_row(
             placement.workload_id,
             placement.pool,
             str(len(allocations)),
+            f"{sum(allocation.gpu_milli for allocation in allocations) / 1000:g}",
             format_size(sum(allocation.memory_bytes for allocation in allocations)),
             names(dict.fromkeys(allocation.device_id for allocation in allocations)),
             names(nodes_of(allocations, placement.host)),
