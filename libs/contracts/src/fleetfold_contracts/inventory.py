@@ -58,6 +58,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     supports_tensor_cores: bool | None = None
     model: Name | None = None
     """The short name by which a workload may ask for it, such as `A10`."""
+    unified_memory: bool = False
+    """Whether its memory is the host's, shared with everything else that runs there."""
+    partition_of: DeviceId | None = None
+    """The physical device that it is a part of (NVIDIA's MIG, AMD's CPX): its parts share one power reading."""
+    pci_address: Label | None = None
     labels: Labels = {}
 
 

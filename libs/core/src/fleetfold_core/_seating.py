@@ -4,7 +4,7 @@ Neither changes a device: where one takes a shard, a copy that holds it stands i
 """
 
 from collections.abc import Iterable, Sequence
-from heapq import heapify, heappop, heapreplace
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import groupby, pairwise
 
 import msgspec
@@ -17,6 +17,13 @@ from fleetfold_core.state import DeviceState
 
 MAX_SEARCH_DEPTH = 100
 """More shards than this are not searched for: each is a level of the search."""
+
+
+Room = tuple[int, int, bool, bool]
+"""All that decides what a device takes: free bytes, free share, whether one shard has it whole, whether it is empty."""
+
+Ranked = tuple[float, DeviceId, DeviceState]
+"""A device behind what orders it: its score, negated so that the best comes first, then its id."""
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,35 +68,32 @@ class Party:
         return copy
 
 
-def greedy(party: Party, devices: Iterable[DeviceState]) -> list[Seat]:
+def greedy(party: Party, devices: Iterable[Ranked]) -> list[Seat]:
     """Give each shard the best scored device that has room. Fewer seats than shards: there was no room for the next."""
-    rooms = {device.device_id: device for device in devices}
+    queue = list(devices)
+    heapify(queue)
     seats: list[Seat] = []
     for _, alike in groupby(party.order, key=lambda index: demand(party.shards[index])):
-        if not _seat_alike(party, list(alike), rooms, seats):
-            break
+        # A device without room for a shard has none for those like it, and may have some for the smaller ones.
+        passed_over: list[Ranked] = []
+        for index in alike:
+            while queue and room_reason(queue[0][-1], party.shards[index]) is not None:
+                passed_over.append(heappop(queue))
+            if not queue:
+                return seats
+            seats.append(_take_first(party, queue, index))
+        for entry in passed_over:
+            heappush(queue, entry)
     return seats
 
 
-def _seat_alike(party: Party, alike: Sequence[int], rooms: dict[DeviceId, DeviceState], seats: list[Seat]) -> bool:
-    shard = party.shards[alike[0]]
-    queue = [ranked(device) for device in rooms.values() if room_reason(device, shard) is None]
-    heapify(queue)
-    for index in alike:
-        if not queue:
-            return False
-        negated_score, device_id, device = queue[0]
-        seats.append(Seat(index=index, device_id=device_id, node_id=device.node_id, score=-negated_score))
-        if party.one_each:
-            del rooms[device_id]
-            heappop(queue)
-            continue
-        device = rooms[device_id] = party.seated(device, index)
-        if room_reason(device, shard) is None:
-            heapreplace(queue, ranked(device))
-        else:
-            heappop(queue)
-    return True
+def _take_first(party: Party, queue: list[Ranked], index: int) -> Seat:
+    _, _, device = queue[0]
+    if party.one_each:
+        heappop(queue)
+    else:
+        heapreplace(queue, ranked(party.seated(device, index)))
+    return _seat(index, device)
 
 
 class Search:
@@ -102,9 +106,9 @@ class Search:
         self.gave_up = len(party.shards) > MAX_SEARCH_DEPTH
         self._hopeless: set[tuple[Room, ...]] = set()
 
-    def run(self, devices: Iterable[DeviceState]) -> list[Seat]:
+    def run(self, devices: Iterable[Ranked]) -> list[Seat]:
         """Seats for all shards on these devices, the best scored tried first; none when it finds no way."""
-        best_first = [device for _, _, device in sorted(map(ranked, devices))]
+        best_first = [device for _, _, device in sorted(devices)]
         rooms = tuple(sorted(map(_room, best_first)))
         if self.gave_up or rooms in self._hopeless or not self._may_hold(best_first):
             return []
@@ -150,17 +154,13 @@ class Search:
         return not self.gave_up
 
 
-Room = tuple[int, int, bool, bool]
-"""All that decides what a device takes: free bytes, free share, whether one shard has it whole, whether it is empty."""
-
-
 def _room(device: DeviceState) -> Room:
     return device.free_bytes, device.free_milli, device.whole, not device.shards
 
 
-def ranked(device: DeviceState) -> tuple[float, DeviceId, DeviceState]:
-    """A device behind what orders it among others: the best score first, the least id where scores are equal."""
-    return -score_value(device), device.device_id, device
+def ranked(device: DeviceState) -> Ranked:
+    """A device in the order of scores: the best first, and of equals the one with the least id."""
+    return -score_value(device), device.capabilities.device_id, device
 
 
 def _seat(index: int, device: DeviceState) -> Seat:

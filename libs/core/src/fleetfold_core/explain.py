@@ -6,7 +6,7 @@ from typing import NamedTuple
 from fleetfold_contracts.answers import Verdict
 from fleetfold_contracts.workloads import Reason, Workload
 from fleetfold_core._words import node_words
-from fleetfold_core.feasible import largest_shard, node_reason, obstacle, reason_against
+from fleetfold_core.feasible import device_reason, largest_shard, node_reason, obstacle
 from fleetfold_core.state import DeviceState, NodeState, State
 
 
@@ -36,8 +36,9 @@ def misses(state: State, workload: Workload) -> Iterator[Miss]:
         yield from _node_misses(state, workload)
         return
     shard = largest_shard(workload)
+    closed = {miss.place_id: miss.reason for miss in _node_misses(state, workload)}
     for device in state.devices_in(workload.pool):
-        reason = reason_against(state, device, shard, workload.constraints, workload.host)
+        reason = closed.get(device.node_id) or device_reason(device, shard, workload.constraints)
         if reason is not None:
             yield Miss(reason, _left(reason, state.nodes[device.node_id], device), device.device_id)
 

@@ -15,6 +15,8 @@ LEAST_PENALTY = 0.1
 UNKNOWN_UTILIZATION_PERCENT = 50.0
 """What an absent utilization counts as: neither the favour of an idle device nor the blame of a busy one."""
 
+SCORED_READINGS = ("compute_utilization_percent", "temperature_celsius")
+
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
     """A device's score, 0 to 1, and what it is made of."""
@@ -37,24 +39,17 @@ def score(device: DeviceState) -> Score:
     nor used by others. A device that does not tell its utilization counts as half busy. One that does not tell its
     temperature counts as cool: heat is the exception, and a sensor alone should win nobody a place.
     """
-    utilization, temperature = _readings(device)
-    named = {"compute_utilization_percent": utilization, "temperature_celsius": temperature}
-    return Score(
-        value=score_value(device),
-        memory=_free_share(device),
-        idle=_idle_share(utilization),
-        penalty=_penalty(temperature),
-        absent=tuple(name for name, reading in named.items() if reading is None),
-    )
+    memory, idle, penalty = _terms(device)
+    absent = tuple(name for name in SCORED_READINGS if getattr(device.sample, name, None) is None)
+    return Score(value=score_value(device), memory=memory, idle=idle, penalty=penalty, absent=absent)
 
 
 def score_value(device: DeviceState) -> float:
     """The value of `score` alone, for whoever compares many."""
     if not device.capabilities.max_memory_bytes:
         return 0.0
-    utilization, temperature = _readings(device)
-    value = MEMORY_WEIGHT * _free_share(device) + IDLE_WEIGHT * _idle_share(utilization)
-    return min(1.0, max(0.0, value * _penalty(temperature)))
+    memory, idle, penalty = _terms(device)
+    return min(1.0, max(0.0, (MEMORY_WEIGHT * memory + IDLE_WEIGHT * idle) * penalty))
 
 
 def best_device(state: State, needed_bytes: int) -> DeviceId | None:
@@ -66,21 +61,15 @@ def best_device(state: State, needed_bytes: int) -> DeviceId | None:
     return best if negated_score < 0 else None
 
 
-def _readings(device: DeviceState) -> tuple[float | None, float | None]:
+def _terms(device: DeviceState) -> tuple[float, float, float]:
     sample = device.sample
-    return (None, None) if sample is None else (sample.compute_utilization_percent, sample.temperature_celsius)
-
-
-def _free_share(device: DeviceState) -> float:
+    busy_percent, celsius = None, None
+    if sample is not None:
+        busy_percent, celsius = sample.compute_utilization_percent, sample.temperature_celsius
+    if busy_percent is None:
+        busy_percent = UNKNOWN_UTILIZATION_PERCENT
+    penalty = 1.0
+    if celsius is not None and celsius > COOL_CELSIUS:
+        penalty = max(LEAST_PENALTY, 1.0 - (celsius - COOL_CELSIUS) / HEAT_SPAN_CELSIUS)
     max_bytes = device.capabilities.max_memory_bytes
-    return device.free_bytes / max_bytes if max_bytes else 0.0
-
-
-def _idle_share(utilization_percent: float | None) -> float:
-    return 1.0 - (UNKNOWN_UTILIZATION_PERCENT if utilization_percent is None else utilization_percent) / 100.0
-
-
-def _penalty(temperature_celsius: float | None) -> float:
-    if temperature_celsius is None or temperature_celsius <= COOL_CELSIUS:
-        return 1.0
-    return max(LEAST_PENALTY, 1.0 - (temperature_celsius - COOL_CELSIUS) / HEAT_SPAN_CELSIUS)
+    return device.free_bytes / max_bytes if max_bytes else 0.0, 1.0 - busy_percent / 100.0, penalty

@@ -7,10 +7,9 @@ import msgspec
 from fleetfold_contracts.ids import NodeId
 from fleetfold_contracts.workloads import Allocation, Host, HostAllocation, Shard, Workload
 from fleetfold_core._refusal import refuse
-from fleetfold_core._seating import Party, Search, Seat, greedy
+from fleetfold_core._seating import Party, Ranked, Search, Seat, greedy, ranked
 from fleetfold_core.feasible import device_reason, node_reason
-from fleetfold_core.score import score_value
-from fleetfold_core.state import DeviceState, NodeState, Refusal, State
+from fleetfold_core.state import NodeState, Refusal, State
 
 BUDGET_STEPS = 30_000
 """How often a search may look at a device: some tens of milliseconds."""
@@ -53,7 +52,7 @@ def solve(state: State, workload: Workload, *, budget_steps: int = BUDGET_STEPS)
     return refuse(state, workload, most_seated, proven=not search.gave_up)
 
 
-def _seat_greedily(party: Party, groups: Iterable[Sequence[DeviceState]]) -> list[Seat]:
+def _seat_greedily(party: Party, groups: Iterable[Sequence[Ranked]]) -> list[Seat]:
     """The seats in the first group that takes all shards; where there is none, in the one that takes most."""
     most_seated: list[Seat] = []
     for group in groups:
@@ -64,19 +63,19 @@ def _seat_greedily(party: Party, groups: Iterable[Sequence[DeviceState]]) -> lis
     return most_seated
 
 
-def _groups(state: State, workload: Workload) -> list[list[DeviceState]]:
+def _groups(state: State, workload: Workload) -> list[list[Ranked]]:
     """The devices that the shards may share out among them: all, or those of one node, the best node first."""
     devices = _candidates(state, workload)
     if not workload.constraints.same_node:
         return [devices]
-    by_node: dict[NodeId, list[DeviceState]] = {}
-    for device in devices:
-        by_node.setdefault(device.node_id, []).append(device)
-    ranked = sorted((-_best_scores(group, len(workload.shards)), node_id) for node_id, group in by_node.items())
-    return [by_node[node_id] for _, node_id in ranked]
+    by_node: dict[NodeId, list[Ranked]] = {}
+    for entry in sorted(devices):
+        by_node.setdefault(entry[-1].node_id, []).append(entry)
+    most = len(workload.shards)
+    return sorted(by_node.values(), key=lambda group: (sum(entry[0] for entry in group[:most]), group[0][-1].node_id))
 
 
-def _candidates(state: State, workload: Workload) -> list[DeviceState]:
+def _candidates(state: State, workload: Workload) -> list[Ranked]:
     """The devices that could take the least of the shards: the others can take none."""
     least = Shard(
         memory_bytes=min(shard.memory_bytes for shard in workload.shards),
@@ -84,7 +83,7 @@ def _candidates(state: State, workload: Workload) -> list[DeviceState]:
     )
     nodes = {node.node.node_id for node in _open_nodes(state, workload)}
     return [
-        device
+        ranked(device)
         for device in state.devices_in(workload.pool)
         if device.node_id in nodes and device_reason(device, least, workload.constraints) is None
     ]
@@ -93,10 +92,6 @@ def _candidates(state: State, workload: Workload) -> list[DeviceState]:
 def _open_nodes(state: State, workload: Workload) -> list[NodeState]:
     nodes = state.nodes_in(workload.pool)
     return [node for node in nodes if node_reason(node, workload.constraints, workload.host) is None]
-
-
-def _best_scores(devices: Sequence[DeviceState], count: int) -> float:
-    return sum(sorted(map(score_value, devices), reverse=True)[:count])
 
 
 def _fill_a_node(state: State, workload: Workload) -> Plan | Refusal:

@@ -1,13 +1,12 @@
 """What comes of a command, given a state: the event to append. Pure."""
 
-from fleetfold_core.check import check
-from fleetfold_core.solve import Plan, solve
-
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, PoolId
 from fleetfold_contracts.workloads import Workload
+from fleetfold_core.check import check
+from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import State
 
 VERBS = ("place", "release", "cordon", "uncordon")

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from statistics import fmean
 
-from fleetfold_core.explain import explain as explain_refusal
-
 from fleetfold_contracts import answers
 from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.ids import DeviceId, NodeId
+from fleetfold_core.explain import explain as explain_refusal
 from fleetfold_core.score import score
 from fleetfold_core.state import DeviceState, NodeState, Placement, Refusal, State, WorkState
 

@@ -9,7 +9,7 @@ from fleetfold_contracts import codec
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Vendor
-from fleetfold_contracts.samples import Absence, NodeSample, Sample
+from fleetfold_contracts.samples import Absence, DeviceHealth, DeviceProcess, NodeSample, Sample, ThrottleReason
 from fleetfold_contracts.work import Batch, Item
 from fleetfold_contracts.workloads import (
     Allocation,
@@ -79,6 +79,9 @@ EVENTS: tuple[evt.Event, ...] = (
             supports_fp64=True,
             supports_tensor_cores=True,
             model="A10",
+            unified_memory=True,
+            partition_of="node-7-gpu-physical-0",
+            pci_address="0000:3b:00.0",
             labels={"slot": "1"},
         ),
     ),
@@ -200,6 +203,12 @@ SAMPLES = NodeSample(
             temperature_celsius=65.0,
             clock_rate_mhz=1695.0,
             throttled=True,
+            throttle_reasons=(ThrottleReason.HEAT,),
+            power_limit_watts=150.0,
+            memory_clock_mhz=6251.0,
+            pcie_rx_mbps=812.0,
+            pcie_tx_mbps=24.5,
+            stale_s=6.0,
         ),
         Sample(
             device_id=_SECOND_GPU,
@@ -213,6 +222,16 @@ SAMPLES = NodeSample(
                 "clock_rate_mhz": Absence.UNSUPPORTED,
             },
         ),
+    ),
+    health=(
+        DeviceHealth(
+            device_id=_FIRST_GPU,
+            timestamp=NOON,
+            ecc_corrected_count=3,
+            ecc_uncorrected_count=0,
+            processes=(DeviceProcess(pid=4711, name="python", memory_bytes=6 * GIB),),
+        ),
+        DeviceHealth(device_id=_SECOND_GPU, timestamp=NOON, absent={"ecc_corrected_count": Absence.UNSUPPORTED}),
     ),
 )
 

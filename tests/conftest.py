@@ -1,0 +1,38 @@
+"""A NATS server for every test that needs one, and subjects that no other test uses."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.streams import remove_streams
+
+from fleetfold_cli.nats_server import NatsServer
+from fleetfold_contracts.subjects import Subjects
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server of the test's own, which it may kill."""
+    with NatsServer(tmp_path / "nats") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One server for all tests that leave it as it is."""
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture
+async def shared_nats_url(shared_nats_server: NatsServer, subjects: Subjects) -> AsyncIterator[str]:
+    """A server that other tests use too. Tests keep apart by their `subjects`, whose streams go after each."""
+    yield shared_nats_server.url
+    await remove_streams(shared_nats_server.url, subjects)
+
+
+@pytest.fixture
+def subjects() -> Subjects:
+    """The subjects of a cluster that only this test knows."""
+    return Subjects(root=f"t{secrets.token_hex(6)}")

@@ -1,0 +1,13 @@
+"""Streams that a test leaves behind."""
+
+from fleetfold_bus.nats import NatsBus
+from fleetfold_bus.streams import declared
+from fleetfold_contracts.subjects import Subjects
+
+
+async def remove_streams(url: str, subjects: Subjects) -> None:
+    """Remove all streams of a cluster: a server sets aside what they may take at most, and soon has no room for more."""
+    bus = await NatsBus.connect(url, subjects=subjects, name="test-cleaner", wait_s=5)
+    for stream in declared(subjects):
+        await bus.ask(f"$JS.API.STREAM.DELETE.{stream.name}", b"")
+    await bus.close()
