@@ -11,14 +11,14 @@ from tests.support.streams import remove_streams
 from fleetfold_bus.memory import MemoryBroker, MemoryBus
 from fleetfold_bus.nats import NatsBus
 from fleetfold_bus.port import Bus
+from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts.subjects import Subjects
 
 Connect = Callable[[], Awaitable[Bus]]
 
 MEMORY = "memory"
-NATS = "nats"
+BINARY = "nats"
 IMAGE = "nats-image"
-SERVER_FIXTURES = {NATS: "shared_nats_url", IMAGE: "shared_image_url"}
 
 WITH_ENGINE = () if why_not() else (pytest.param(IMAGE, marks=pytest.mark.docker),)
 """That CI has an engine is held by `tests/docker`: here nothing is said about each of the tests."""
@@ -31,21 +31,22 @@ def nats_image_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(params=[MEMORY, BINARY, *WITH_ENGINE])
+def url(request: pytest.FixtureRequest) -> str | None:
+    """Where the broker of the test is; None for the one in memory."""
+    if request.param == BINARY:
+        server: NatsServer = request.getfixturevalue("shared_nats_server")
+        return server.url
+    return request.getfixturevalue("nats_image_url") if request.param == IMAGE else None
+
+
 @pytest.fixture
-async def shared_image_url(nats_image_url: str, subjects: Subjects) -> AsyncIterator[str]:
-    """The same, without the streams that earlier tests have made."""
-    yield nats_image_url
-    await remove_streams(nats_image_url, subjects)
-
-
-@pytest.fixture(params=[MEMORY, NATS, *WITH_ENGINE])
-async def connect(request: pytest.FixtureRequest, subjects: Subjects) -> AsyncIterator[Connect]:
+async def connect(url: str | None, subjects: Subjects) -> AsyncIterator[Connect]:
     """Connects to one and the same broker, as often as it is called."""
     broker = MemoryBroker()
-    url = "" if request.param == MEMORY else request.getfixturevalue(SERVER_FIXTURES[request.param])
 
     async def new_bus() -> Bus:
-        if request.param == MEMORY:
+        if url is None:
             bus = MemoryBus(broker, subjects)
         else:
             bus = await NatsBus.connect(url, subjects=subjects, name="contract", wait_s=5)
@@ -54,6 +55,8 @@ async def connect(request: pytest.FixtureRequest, subjects: Subjects) -> AsyncIt
 
     async with AsyncExitStack() as closing:
         yield new_bus
+    if url is not None:
+        await remove_streams(url, subjects)
 
 
 @pytest.fixture

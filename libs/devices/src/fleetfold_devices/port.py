@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from fleetfold_contracts.ids import DeviceId
 from fleetfold_contracts.inventory import Capabilities, Link
-from fleetfold_contracts.samples import Sample
+from fleetfold_contracts.samples import DeviceHealth, Sample
 
 
 class DevicesError(Exception):
@@ -34,11 +35,29 @@ class DeviceLostError(DevicesError):
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The devices of a source and the links between them. `problems` says in words which could not be told, and why."""
+    """The devices of a source. `problems` says in words which could not be told, and why."""
 
     devices: tuple[Capabilities, ...] = ()
-    links: tuple[Link, ...] = ()
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a device reported: the vendor's code, such as `XID 79`, and what it means in words."""
+
+    device_id: DeviceId
+    code: str
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which readings are wanted beside the cheap ones. What is not wanted is absent as disabled."""
+
+    temperature: bool = True
+    power: bool = True
+    pcie_throughput: bool = False
+    """Some drivers take 40 ms for it."""
 
 
 class DeviceSource(Protocol):
@@ -70,6 +89,26 @@ class DeviceSource(Protocol):
         Raises:
             VendorUnavailableError: the driver went away. Close the source and open another.
         """
+        ...
+
+    def health(self, now: datetime) -> tuple[DeviceHealth, ...]:
+        """Memory errors and processes of each device of the last `discover`: dearer than a sample, so asked less often.
+
+        Raises:
+            VendorUnavailableError: the driver went away. Close the source and open another.
+        """
+        ...
+
+    def links(self) -> tuple[Link, ...]:
+        """The links between the devices of the last `discover`, as they are now.
+
+        Raises:
+            VendorUnavailableError: the driver went away. Close the source and open another.
+        """
+        ...
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The faults that devices reported since this was last asked, in their order."""
         ...
 
     def close(self) -> None:

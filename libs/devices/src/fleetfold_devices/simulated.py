@@ -11,9 +11,9 @@ from itertools import combinations
 
 from fleetfold_contracts.ids import DeviceId
 from fleetfold_contracts.inventory import Bytes, Capabilities, Link, LinkKind, Node
-from fleetfold_contracts.samples import Sample
+from fleetfold_contracts.samples import DeviceHealth, Sample
 from fleetfold_devices.catalogue import Model
-from fleetfold_devices.port import Inventory
+from fleetfold_devices.port import Fault, Inventory
 
 OTHERS_MEMORY_SHARE_MAX = 0.2
 """How much of a device's memory those may use whom Fleetfold does not know."""
@@ -161,8 +161,8 @@ class SimulatedNode:
         self._links = links
 
     def discover(self) -> Inventory:
-        """The devices and links that were described."""
-        return Inventory(tuple(device.capabilities() for device in self._devices.values()), self._links)
+        """The devices that were described."""
+        return Inventory(tuple(device.capabilities() for device in self._devices.values()))
 
     def sample(self, now: datetime) -> tuple[Sample, ...]:
         """Go on by one tick, and read every device."""
@@ -180,6 +180,23 @@ class SimulatedNode:
         if not 0 <= utilization_percent <= 100:
             raise ValueError(f"utilization_percent: {utilization_percent} is not within 0 to 100")
         self._devices[device_id].set_load(memory_bytes, utilization_percent)
+
+    def health(self, now: datetime) -> tuple[DeviceHealth, ...]:
+        """No memory errors, and nobody known who uses a device."""
+        return tuple(
+            DeviceHealth(
+                device_id=device_id, timestamp=now, ecc_corrected_count=0, ecc_uncorrected_count=0, processes=()
+            )
+            for device_id in self._devices
+        )
+
+    def links(self) -> tuple[Link, ...]:
+        """The links that were described."""
+        return self._links
+
+    def faults(self) -> tuple[Fault, ...]:
+        """None happen."""
+        return ()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -131,7 +131,7 @@ class NodeReport:
         for source in self._host.sources:
             inventory = await self._host.call(source.discover)
             devices.extend(inventory.devices)
-            links.extend(inventory.links)
+            links.extend(await self._host.call(source.links))
         for fact in self._reporter.joined(devices, links):
             self._outbox.put(*fact)
         if not devices:
