@@ -10,12 +10,15 @@ from pathlib import Path
 import msgspec
 import uvloop
 from rich.console import Console
-from tests.bench import appending, folding
+from tests.bench import appending, folding, latency, memory, starting
 from tests.bench.measure import Effort, Report, rows, table
 
 BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "append": appending.measure,
     "fold": folding.measure,
+    "latency": latency.measure,
+    "start": starting.measure,
+    "memory": memory.measure,
 }
 
 FULL = Effort(

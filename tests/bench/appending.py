@@ -16,10 +16,10 @@ from fleetfold_contracts.subjects import Subjects
 PAYLOAD = b"x" * 256
 WRITERS = 2000
 
-RAW_ONE_BY_ONE = "nats-py: publish, one by one"
-RAW_ASYNC = "nats-py: publish_async"
+RAW_ONE_BY_ONE = "nats-py publish, one by one"
+RAW_ASYNC = "nats-py publish_async"
 ONE_BY_ONE = "NatsBus.append, one by one"
-PIPELINED = f"NatsBus.append, {WRITERS} writers"
+PIPELINED = f"NatsBus.append, {WRITERS} at once"
 AGAINST = {ONE_BY_ONE: RAW_ONE_BY_ONE, RAW_ASYNC: RAW_ONE_BY_ONE, PIPELINED: RAW_ASYNC}
 
 

@@ -23,10 +23,10 @@ from fleetfold_runtime.live_state import LiveState
 SUBJECTS = Subjects("bench")
 STREAM = SUBJECTS.stream(EVENTS)
 
-RAW = "nats-py: three overlapped pulls of 1,000"
+RAW = "nats-py, overlapped pulls"
 READ = "NatsBus.read"
-FOLD = "decode and fold, from memory"
-READ_AND_FOLD = "read, decode and fold (LiveState)"
+FOLD = "decode and fold alone"
+READ_AND_FOLD = "LiveState: read and fold"
 GOAL = 0.5
 
 

@@ -55,21 +55,14 @@ def test_what_is_placed_is_still_placed_after_a_stop_and_a_start(folder: Path) -
         assert up.stop(signal.SIGTERM) == 0
 
 
-def test_a_folder_is_one_stacks_at_a_time(folder: Path) -> None:
-    with stack(folder) as (up, _):
-        second = fleetfold("up", "--data", str(folder), "--port", "0")
-        assert second.code == 1
-        assert f"in use by process {up.process.pid}" in second.stderr
-        up.stop()
-
-
-def test_a_taken_port_is_said(folder: Path) -> None:
+def test_a_folder_and_a_port_are_one_stacks_at_a_time(folder: Path) -> None:
     with stack(folder) as (up, server):
-        port = server.rpartition(":")[2]
-        second = fleetfold("up", "--data", f"{folder}-2", "--port", port)
-        assert second.code == 1
-        assert "address already in use" in second.stderr
-        up.stop()
+        same_folder = fleetfold("up", "--data", str(folder), "--port", "0")
+        same_port = fleetfold("up", "--data", f"{folder}-2", "--port", server.rpartition(":")[2])
+        assert up.stop() == 0
+    assert (same_folder.code, same_port.code) == (1, 1)
+    assert f"in use by process {up.process.pid}" in same_folder.stderr
+    assert "address already in use" in same_port.stderr
     wait_until_none_mention(str(folder))
 
 
@@ -90,7 +83,7 @@ def test_what_dies_is_said_and_started_again(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fleet", "said"),
-    [("openb:0", "openb:1"), ("/no/such.toml", "cannot be read"), ("openb:99999", "the trace has")],
+    [("openb:0", "openb:1"), ("/no/such.toml", "/no/such.toml: the file"), ("openb:99999", "the trace has")],
 )
 def test_a_fleet_that_is_described_wrongly_starts_nothing(folder: Path, fleet: str, said: str) -> None:
     ended = fleetfold("up", "--fleet", fleet, "--data", str(folder), "--port", "0")

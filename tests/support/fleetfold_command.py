@@ -71,7 +71,7 @@ class Running:
 
     def rest(self) -> str:
         """All that it printed, once it has ended."""
-        while (line := self.lines.get(timeout=10)) is not None:
+        while (line := self.lines.get(timeout=60)) is not None:
             self.seen += line
         return self.seen
 

@@ -87,7 +87,7 @@ class Delivery(Protocol):
         """Its effect is in the log: never hand it out again. Returns once the server knows (a double acknowledgement).
 
         Raises:
-            UnreachableError: the server did not confirm it: it may come again.
+            UnreachableError: the server did not confirm it, so it comes again. Pull on: repeating this may never help.
         """
         ...
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fleetfold_contracts.workloads import Obstacle, Reason, Workload
 from fleetfold_core._seating import Seat
-from fleetfold_core._words import shard_words
+from fleetfold_core._words import shard_words, some_of
 from fleetfold_core.explain import Miss, in_words, misses
 from fleetfold_core.feasible import largest_shard
 from fleetfold_core.state import Refusal, State
@@ -15,24 +15,25 @@ def refuse(state: State, workload: Workload, most_seated: Sequence[Seat] = (), *
 
     `most_seated` is as far as the solver came; without `proven` a way may exist that it did not find.
     """
+    obstacles = _obstacles(state, workload)
+    place_count = len(state.devices_in(workload.pool) if workload.shards else state.nodes_in(workload.pool))
+    fitting_count = place_count - sum(obstacle.count for obstacle in obstacles)
+    if not fitting_count:
+        summary = _none_fits(workload, place_count, obstacles)
+        return Refusal(workload=workload, summary=summary, obstacles=tuple(obstacles))
+    together = _too_few_together(workload, fitting_count, most_seated)
+    summary = f"{fitting_count} devices have room for the largest shard, and not for all together: {together.detail}"
+    if not proven:
+        summary += "; the search was stopped, so there may be a way"
+    return Refusal(workload=workload, summary=summary, obstacles=(together, *obstacles))
+
+
+def _obstacles(state: State, workload: Workload) -> list[Obstacle]:
     by_reason: dict[Reason, list[Miss]] = {}
     for miss in misses(state, workload):
         by_reason.setdefault(miss.reason, []).append(miss)
     obstacles = [_obstacle(state, workload, group) for group in by_reason.values()]
-    obstacles.sort(key=lambda obstacle: (-obstacle.count, obstacle.reason))
-    place_count = len(state.devices_in(workload.pool) if workload.shards else state.nodes_in(workload.pool))
-    fitting_count = place_count - sum(obstacle.count for obstacle in obstacles)
-    if not fitting_count:
-        return Refusal(
-            workload=workload, summary=_none_fits(workload, place_count, obstacles), obstacles=tuple(obstacles)
-        )
-    together = _too_few_together(workload, fitting_count, most_seated)
-    summary = (
-        f"{fitting_count} devices can take the largest shard, but not all find a place together: {together.detail}"
-    )
-    if not proven:
-        summary += "; the search was stopped, so there may be a way"
-    return Refusal(workload=workload, summary=summary, obstacles=(together, *obstacles))
+    return sorted(obstacles, key=lambda obstacle: (-obstacle.count, obstacle.reason))
 
 
 def _obstacle(state: State, workload: Workload, group: Sequence[Miss]) -> Obstacle:
@@ -54,7 +55,7 @@ def _none_fits(workload: Workload, place_count: int, obstacles: Sequence[Obstacl
     if not place_count:
         return f"there is no {places} in pool {workload.pool!r}"
     what = f"a shard of {shard_words(largest_shard(workload))}" if workload.shards else "it"
-    return f"no {places} can take {what}: " + "; ".join(map(_in_short, obstacles))
+    return f"no {places} can take {what}: {some_of([_in_short(obstacle) for obstacle in obstacles], '; ')}"
 
 
 def _in_short(obstacle: Obstacle) -> str:

@@ -18,7 +18,6 @@ from fleetfold_core.state import DeviceState
 MAX_SEARCH_DEPTH = 100
 """More shards than this are not searched for: each is a level of the search."""
 
-
 Room = tuple[int, int, bool, bool]
 """All that decides what a device takes: free bytes, free share, whether one shard has it whole, whether it is empty."""
 
@@ -107,13 +106,17 @@ class Search:
         self._hopeless: set[tuple[Room, ...]] = set()
 
     def run(self, devices: Iterable[Ranked]) -> list[Seat]:
-        """Seats for all shards on these devices, the best scored tried first; none when it finds no way."""
-        best_first = [device for _, _, device in sorted(devices)]
-        rooms = tuple(sorted(map(_room, best_first)))
-        if self.gave_up or rooms in self._hopeless or not self._may_hold(best_first):
+        """Seats for all shards on these devices; none when it finds no way.
+
+        The device with the least room is tried first: greedy has failed, so room is short, and scores come second.
+        """
+        ordered = sorted(devices, key=lambda entry: (_room(entry[-1]), entry))
+        tightest_first = [device for _, _, device in ordered]
+        rooms = tuple(map(_room, tightest_first))
+        if self.gave_up or rooms in self._hopeless or not self._may_hold(tightest_first):
             return []
         seats: list[Seat] = []
-        if not self._descend(best_first, seats):
+        if not self._descend(tightest_first, seats):
             self._hopeless.add(rooms)
         return seats
 

@@ -1,7 +1,12 @@
 """Reasons in words, with their numbers."""
 
+from collections.abc import Sequence
+
 from fleetfold_contracts.workloads import Host, Reason, Shard
 from fleetfold_core.state import DeviceState, NodeState
+
+NAMED_AT_MOST = 3
+QUOTED_CHARACTERS = 200
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -26,9 +31,9 @@ def device_words(device: DeviceState, reason: Reason, shard: Shard) -> str:  # n
     """Why a shard cannot sit on a device: `reason` is what `device_reason` gave."""
     match reason:
         case Reason.LOST:
-            return f"lost: {device.lost}" if device.lost is not None else f"fault: {device.fault}"
+            return _quoted("lost", device.lost) if device.lost is not None else _quoted("fault", device.fault)
         case Reason.CORDONED:
-            return f"cordoned: {device.cordoned}" if device.cordoned else "cordoned"
+            return _quoted("cordoned", device.cordoned)
         case Reason.WRONG_TYPE:
             return f"is {device.capabilities.device_type}"
         case Reason.WRONG_VENDOR:
@@ -39,7 +44,7 @@ def device_words(device: DeviceState, reason: Reason, shard: Shard) -> str:  # n
             return "is forbidden"
         case Reason.DEVICE_TAKEN:
             taken = "is taken whole by" if device.whole else "is asked for whole and holds"
-            return f"{taken} {', '.join(device.shards)}"
+            return f"{taken} {some_of(list(device.shards))}"
         case Reason.NO_COMPUTE_SHARE:
             return f"needs {shard.gpu_milli}/1000 of the GPU, has {device.free_milli}/1000 free"
         case Reason.NO_MEMORY:
@@ -56,10 +61,21 @@ def shard_words(shard: Shard) -> str:
     return ", ".join(asked) or "nothing but a place"
 
 
+def some_of(things: Sequence[str], separator: str = ", ") -> str:
+    """The first few, and how many more there are: what says all of them may not fit into an event."""
+    named = separator.join(things[:NAMED_AT_MOST])
+    return named if len(things) <= NAMED_AT_MOST else f"{named} and {len(things) - NAMED_AT_MOST} more"
+
+
 def in_units(count_bytes: int) -> str:
     """Bytes in the unit that suits them: `10.0 GiB`."""
     scale = min(max(0, count_bytes.bit_length() - 1) // 10, len(UNITS) - 1)
     return f"{count_bytes / 1024**scale:.1f} {UNITS[scale]}" if scale else f"{count_bytes} B"
+
+
+def _quoted(what: str, said: str | None) -> str:
+    """What is the matter, and the beginning of what somebody said about it."""
+    return f"{what}: {said[:QUOTED_CHARACTERS]}" if said else what
 
 
 def _needs(needed_bytes: int, free_bytes: int, has: str) -> str:

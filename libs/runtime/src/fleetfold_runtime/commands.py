@@ -5,25 +5,31 @@ with the outcome.
 """
 
 import asyncio
+import hashlib
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 
 from fleetfold_bus.port import Answer, Bus, BusError, Delivery, Endpoint, Queue, Record, Request, TooLargeError
 from fleetfold_bus.streams import COMMANDS as COMMAND_STREAM
 from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.answers import Failure, FailureAnswer
-from fleetfold_contracts.commands import COMMANDS
-from fleetfold_contracts.ids import CommandId, token
+from fleetfold_contracts.commands import COMMANDS, Command
+from fleetfold_contracts.ids import CommandId, check_token
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_runtime.clock import Clock
 from fleetfold_runtime.live_state import LiveState
 from fleetfold_runtime.logs import get_logger
-from fleetfold_runtime.metrics import COMMANDS_DONE
-from fleetfold_runtime.stopping import until
+from fleetfold_runtime.metrics import COMMANDS_DONE, DECISION_SECONDS
+from fleetfold_runtime.stopping import sleep_unless, until
 
 MESSAGE_ID = "Nats-Msg-Id"
 OUTCOME_WITHIN_S = 10.0
+SETTLE_WITHIN_S = 10.0
+"""What somebody held who died is handed to others after so long."""
+TRY_AGAIN_AFTER_S = 0.5
+GIVE_UP_AFTER_ATTEMPTS = 5
 SHOWN_PAYLOAD_CHARACTERS = 16_384
 
 _log = get_logger()
@@ -37,9 +43,15 @@ def command_id_of(record: Record, given: CommandId | None) -> CommandId:
     if given is not None:
         return given
     header = record.headers.get(MESSAGE_ID)
-    if header is not None:
-        return token(header)
-    return f"cmd-{record.sequence}-{int(record.time.timestamp() * 1000)}"
+    return id_of_header(header) if header else f"cmd-{record.sequence}-{int(record.time.timestamp() * 1000)}"
+
+
+def id_of_header(header: str) -> CommandId:
+    """The id that a message id stands for: itself where it is a token, and a digest of it otherwise."""
+    try:
+        return check_token(header)
+    except ValueError:
+        return f"msg-{hashlib.blake2b(header.encode(), digest_size=16).hexdigest()}"
 
 
 def outcome_id(command_id: CommandId) -> str:
@@ -97,7 +109,7 @@ class CommandDoor:
                 command = codec.decode_command(verb, request.payload, request.headers)
             except codec.ContractError as error:
                 return rejected_answer(error)
-            command_id = command.command_id or token(request.headers.get(MESSAGE_ID) or uuid.uuid4().hex)
+            command_id = command.command_id or id_of_header(request.headers.get(MESSAGE_ID) or uuid.uuid4().hex)
             try:
                 async with asyncio.timeout(OUTCOME_WITHIN_S):
                     return _answer(await self._done(verb, command_id, request))
@@ -134,37 +146,84 @@ def _answer(outcome: bytes) -> Answer:
     return Answer(outcome)
 
 
-Handle = Callable[[Delivery], Awaitable[None]]
+BringAbout = Callable[[Command, CommandId, Delivery], Awaitable[None]]
+"""Puts the outcome of a command into the log, unless it lies there already.
+
+Raises a ContractError when the command makes no sense, and a BusError when the server does not answer.
+"""
 
 
 class CommandLoop:
     """Takes commands from the stream one after another. A command is settled after its outcome is in the log."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock, live: LiveState, *, name: str) -> None:
-        """All loops of one `name` share the commands."""
+    def __init__(
+        self, bus: Bus, subjects: Subjects, clock: Clock, live: LiveState, *, name: str, verbs: Collection[str]
+    ) -> None:
+        """All loops of one `name` share the commands. Known ones that are not of `verbs` are left to others."""
         self._bus = bus
         self._subjects = subjects
         self._clock = clock
         self._live = live
         self._name = name
+        self._verbs = verbs
 
-    async def run(self, stop: asyncio.Event, filters: tuple[str, ...], handle: Handle) -> None:
+    async def run(self, stop: asyncio.Event, filters: tuple[str, ...], bring_about: BringAbout) -> None:
         """Handle commands until `stop` is set. The one in hand is finished."""
-        queue = Queue(self._subjects.stream(COMMAND_STREAM), self._name, filters)
+        queue = Queue(self._subjects.stream(COMMAND_STREAM), self._name, filters, settle_within_s=SETTLE_WITHIN_S)
         settling: set[asyncio.Task[None]] = set()
         async for delivery in until(stop, self._bus.pull(queue)):
-            if delivery.attempt > 1:
-                await self._live.catch_up()  # somebody may have done it, and died before it was settled
-            try:
-                await handle(delivery)
-            except BusError as error:
-                _log.warning("a command is tried again", subject=delivery.record.subject, reason=str(error))
-                continue  # not settled, it comes again
-            task = asyncio.create_task(_settle(delivery))
+            settle = _done if await self._handled(stop, delivery, bring_about) else _again
+            task = asyncio.create_task(settle(delivery))
             settling.add(task)
             task.add_done_callback(settling.discard)
         if settling:
             await asyncio.wait(settling)
+
+    async def _handled(self, stop: asyncio.Event, delivery: Delivery, bring_about: BringAbout) -> bool:
+        subject = delivery.record.subject
+        seen_before = delivery.attempt > 1
+        while True:
+            try:
+                if seen_before:
+                    await self._live.catch_up()  # its outcome may be in the log
+                await self._handle(delivery, bring_about)
+            except BusError as error:
+                _log.info("a command waits for the server", subject=subject, reason=str(error))
+                seen_before = True
+                if await sleep_unless(stop, TRY_AGAIN_AFTER_S):
+                    return False
+            except Exception:  # noqa: BLE001 - a fault of ours must not stop the commands behind this one
+                _log.exception("a command could not be handled", subject=subject, attempt=delivery.attempt)
+                return await self._given_up(delivery)
+            else:
+                return True
+
+    async def _given_up(self, delivery: Delivery) -> bool:
+        if delivery.attempt < GIVE_UP_AFTER_ATTEMPTS:
+            return False
+        await self._reject(delivery.record, codec.ContractError("it cannot be handled, which is a fault of ours"))
+        return True
+
+    async def _handle(self, delivery: Delivery, bring_about: BringAbout) -> None:
+        record = delivery.record
+        verb = self._subjects.verb(record.subject)
+        if verb in COMMANDS and verb not in self._verbs:
+            return
+        started_s = self._clock.monotonic_s()
+        command_id = None
+        try:
+            command = codec.decode_command(verb, record.payload, record.headers)
+            command_id = command.command_id
+            await bring_about(command, command_id_of(record, command_id), delivery)
+        except codec.ContractError as error:
+            await self._reject(record, error, command_id)
+        except TooLargeError as error:
+            await self._reject(record, codec.ContractError(f"its outcome is too large: {error}"), command_id)
+        DECISION_SECONDS.observe(self._clock.monotonic_s() - started_s)
+
+    async def _reject(self, record: Record, error: codec.ContractError, command_id: CommandId | None = None) -> None:
+        event = rejection(self._subjects.verb(record.subject), record, error)
+        await self.append_outcome(event, command_id_of(record, command_id))
 
     async def append_outcome(self, event: evt.Event, command_id: CommandId) -> int:
         """Append a command's outcome where no guard is needed, and wait until it is folded. Gives its sequence."""
@@ -185,9 +244,14 @@ class CommandLoop:
         COMMANDS_DONE.labels(outcome=evt.TYPE_OF_EVENT[type(event)]).inc()
 
 
-async def _settle(delivery: Delivery) -> None:
+async def _done(delivery: Delivery) -> None:
     try:
         await delivery.done()
     except BusError as error:
         # It comes again, and is then found done.
         _log.info("a command could not be settled", reason=str(error))
+
+
+async def _again(delivery: Delivery) -> None:
+    with suppress(BusError):  # unsettled, it comes again by itself
+        await delivery.again(TRY_AGAIN_AFTER_S)

@@ -9,12 +9,12 @@ import asyncio
 from fleetfold_bus.port import BusError, Delivery, Service
 from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
-from fleetfold_contracts.commands import Distribute
+from fleetfold_contracts.commands import Command, Distribute
 from fleetfold_contracts.ids import CommandId
 from fleetfold_contracts.work import Batch
 from fleetfold_core.state import WorkState
 from fleetfold_distributor.plan import batches, plan_work
-from fleetfold_runtime.commands import CommandDoor, CommandLoop, command_id_of, rejection
+from fleetfold_runtime.commands import CommandDoor, CommandLoop
 from fleetfold_runtime.live_state import LiveState
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.run import Context
@@ -35,12 +35,12 @@ async def serve(context: Context[Settings]) -> None:
     subjects = context.settings.subjects
     live = LiveState(context.bus, subjects, context.clock, with_samples=False)
     context.readiness.check = lambda: live.ready
-    loop = CommandLoop(context.bus, subjects, context.clock, live, name=NAME)
+    loop = CommandLoop(context.bus, subjects, context.clock, live, name=NAME, verbs=(VERB,))
     door = CommandDoor(context.bus, subjects, live)
     service = Service(NAME, VERSION, "Spreads work items over devices", door.endpoints([VERB]))
     distributor = Distributor(context, live, loop)
     async with live.following(context.stop), background(distributor.complete_works()), context.bus.serve(service):
-        await loop.run(context.stop, (subjects.command(VERB),), distributor.handle)
+        await loop.run(context.stop, (subjects.command(VERB),), distributor.bring_about)
 
 
 class Distributor:
@@ -54,19 +54,9 @@ class Distributor:
         self._live = live
         self._loop = loop
 
-    async def handle(self, delivery: Delivery) -> None:
-        """Bring about the outcome of a command, and go on where somebody else died doing so."""
-        record = delivery.record
-        command_id = command_id_of(record, None)
-        try:
-            command = codec.decode_command(VERB, record.payload, record.headers)
-            assert isinstance(command, Distribute)
-            command_id = command_id_of(record, command.command_id)
-            await self._distribute(command, command_id, delivery)
-        except codec.ContractError as error:
-            await self._loop.append_outcome(rejection(VERB, record, error), command_id)
-
-    async def _distribute(self, command: Distribute, command_id: CommandId, delivery: Delivery) -> None:
+    async def bring_about(self, command: Command, command_id: CommandId, delivery: Delivery) -> None:
+        """Plan, or take over what is planned already, and lay the batches that are missing."""
+        assert isinstance(command, Distribute)
         state = self._live.state
         sequence = state.outcomes.get(command_id)
         if sequence is None:

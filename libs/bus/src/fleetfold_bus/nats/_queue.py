@@ -13,12 +13,12 @@ from nats.aio.msg import Msg
 from fleetfold_bus.nats._api import NANOSECONDS, ConsumerConfig, JetStreamApi
 from fleetfold_bus.nats._feed import Feed, marks, restored
 from fleetfold_bus.nats._link import Link
-from fleetfold_bus.nats._replies import NoReplyError, Replies
+from fleetfold_bus.nats._replies import NobodyListensError, NoReplyError, Replies
 from fleetfold_bus.port import Queue, Record, UnreachableError
 
 RETRY_S = 0.2
 CONFIRM_WITHIN_S = 10.0
-CONFIRM_ATTEMPT_S = 2.0
+ANSWER_WITHIN_S = 3.0
 
 _DONE = b"+ACK"
 _AGAIN = b"-NAK"
@@ -50,15 +50,18 @@ class NatsDelivery:
     async def done(self) -> None:
         """Never hand it out again. Survives an outage of some seconds.
 
+        A server that was killed may have forgotten that it handed the message out. It says nothing to our word then,
+        and hands the message out anew: to insist would be to wait for ever.
+
         Raises:
-            UnreachableError: the server did not confirm it: it may come again.
+            UnreachableError: the server did not confirm it: it comes again. Pull on.
         """
         try:
             async with asyncio.timeout(CONFIRM_WITHIN_S):
                 while not await self._is_confirmed():
                     await asyncio.sleep(RETRY_S)
                     await self._link.up()
-        except TimeoutError:
+        except (NoReplyError, TimeoutError):
             raise UnreachableError(f"message {self._record.sequence} is done, but the server did not confirm") from None
 
     async def again(self, delay_s: float = 0.0) -> None:
@@ -78,8 +81,8 @@ class NatsDelivery:
 
     async def _is_confirmed(self) -> bool:
         try:
-            await self._replies.ask(self._settle_subject, _DONE, timeout_s=CONFIRM_ATTEMPT_S)
-        except (NoReplyError, UnreachableError):
+            await self._replies.ask(self._settle_subject, _DONE, timeout_s=ANSWER_WITHIN_S)
+        except (NobodyListensError, UnreachableError):
             return False
         return True
 
