@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -15,7 +15,7 @@ WITHIN_S = 60
 
 
 @contextmanager
-def demo(folder: Path) -> Iterator[Running]:
+def demo(folder: Path) -> Generator[Running, None, None]:
     """The demo, with a folder of its own for what is temporary."""
     with running("demo", environment={"TMPDIR": str(folder)}) as process:
         yield process
@@ -77,7 +77,9 @@ def jobs_are_placed(running_demo: Running, folder: Path) -> None:
         (jobs_are_placed, signal.SIGTERM),
     ],
 )
-def test_a_demo_that_is_stopped_leaves_nothing(tmp_path: Path, moment, number: signal.Signals) -> None:  # pyright: ignore
+def test_a_demo_that_is_stopped_leaves_nothing(
+    tmp_path: Path, moment: Callable[[Running, Path], None], number: signal.Signals
+) -> None:
     # A runner of tests may have been started with signals ignored, which a child would inherit.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with demo(tmp_path) as running_demo:
@@ -110,7 +112,7 @@ def test_a_service_that_dies_ends_the_demo_and_is_named(tmp_path: Path) -> None:
     nothing_is_left(tmp_path)
 
 
-def _until(holds, running_demo: Running) -> None:  # pyright: ignore
+def _until(holds: Callable[[], bool], running_demo: Running) -> None:
     give_up_at = monotonic() + 30
     while not holds():
         assert running_demo.process.poll() is None

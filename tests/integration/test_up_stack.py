@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def stack(folder: Path) -> Iterator[tuple[Running, str]]:
+def stack(folder: Path) -> Generator[tuple[Running, str], None, None]:
     """A stack that answers, and where it listens."""
     fleet = str(folder.parent / "fleet.toml")
     with running("up", "--fleet", fleet, "--data", str(folder), "--port", "0") as up:
@@ -70,7 +70,9 @@ def test_what_dies_is_said_and_started_again(folder: Path) -> None:
     with stack(folder) as (up, server):
         for module, name in (("fleetfold_placement_solver", "placement-solver"), ("nats-server", "nats-server")):
             (process_id,) = [
-                number for number, command in processes_that_mention(str(folder), up.process.pid).items() if module in command
+                number
+                for number, command in processes_that_mention(str(folder), up.process.pid).items()
+                if module in command
             ]
             os.kill(process_id, signal.SIGKILL)
             assert str(folder) in up.wait_for(f"{name} ended by itself (-9)")

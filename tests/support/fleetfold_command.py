@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -77,7 +77,7 @@ class Running:
 
 
 @contextmanager
-def running(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+def running(*arguments: str, environment: Mapping[str, str] | None = None) -> Generator[Running, None, None]:
     """Start a command; it is killed where the block leaves it running."""
     process = subprocess.Popen(
         [*COMMAND, *arguments],

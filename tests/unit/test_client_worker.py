@@ -190,7 +190,7 @@ async def test_a_batch_that_cannot_be_read_is_kept_and_said_and_holds_up_no_othe
     assert await bus.last_sequence(SUBJECTS.stream(WORK), SUBJECTS.work(DEVICE)) == unreadable.sequence, "it is kept"
 
 
-async def test_a_server_that_is_away_for_a_moment_loses_nothing(bus: MemoryBus, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_goes_away_loses_nothing(bus: MemoryBus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
     append, failures = bus.append, iter([True, True, False])
 

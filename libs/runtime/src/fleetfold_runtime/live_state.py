@@ -93,7 +93,7 @@ class LiveState:
 
     async def event_at(self, sequence: int) -> Record:
         """One record of the log, read again."""
-        async with aclosing(self._bus.read(self._subjects.stream(EVENTS), after=sequence - 1)) as batches:  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
+        async with aclosing(self._bus.read(self._subjects.stream(EVENTS), after=sequence - 1)) as batches:
             async for records in batches:
                 if records:
                     return records[0]

@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar, cast
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -18,25 +18,28 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def until(stop: asyncio.Event, source: AsyncIterator[T]) -> AsyncGenerator[T, None]:
+async def until(stop: asyncio.Event, source: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     """What `source` gives, until `stop` is set. Then the source is closed, so that it gives back what it holds."""
     stopped = asyncio.ensure_future(stop.wait())
     try:
-        async with aclosing(cast("AsyncGenerator[T, None]", source)):
-            while not stop.is_set():
-                following = asyncio.ensure_future(anext(source))
-                await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    following.cancel()
-                    await asyncio.wait({following})
-                if following.cancelled():
-                    return
-                try:
-                    yield following.result()
-                except StopAsyncIteration:
-                    return
+        async with aclosing(source):
+            while (following := await _next_unless(stopped, source)) is not None:
+                yield following.result()
+    except StopAsyncIteration:
+        return
     finally:
         stopped.cancel()
+
+
+async def _next_unless(stopped: asyncio.Future[Literal[True]], source: AsyncGenerator[T, None]) -> asyncio.Future[T] | None:
+    following = asyncio.ensure_future(anext(source))
+    try:
+        await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not following.done():
+            following.cancel()
+            await asyncio.wait({following})  # a generator that still runs cannot be closed
+    return None if following.cancelled() else following
 
 
 @asynccontextmanager

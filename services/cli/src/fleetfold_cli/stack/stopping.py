@@ -24,7 +24,13 @@ def run_stoppable(main: Coroutine[Any, Any, T]) -> T:
     Raises:
         StoppedBySignal: a signal came, and the clean-up is done.
     """
-    return asyncio.run(_stoppable(main))
+    try:
+        return asyncio.run(_stoppable(main))
+    except StoppedBySignal:
+        # An impatient second Ctrl-C finds nothing left to stop.
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        raise
 
 
 async def _stoppable(main: Coroutine[Any, Any, T]) -> T:
@@ -33,7 +39,7 @@ async def _stoppable(main: Coroutine[Any, Any, T]) -> T:
     received: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
-        # An impatient second Ctrl-C must not cancel the clean-up itself: it has limits of its own.
+        # A second one must not cancel the clean-up itself, which has limits of its own.
         if not received:
             running.cancel()
         received.append(number)
