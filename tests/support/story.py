@@ -7,7 +7,7 @@ from tests.support.examples import GIB, a_device, a_node
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Capabilities, Node
 from fleetfold_contracts.samples import NodeSample, Sample
-from fleetfold_contracts.workloads import Allocation, Constraints, HostAllocation, Shard, Workload
+from fleetfold_contracts.workloads import Allocation, Constraints, Shard, Workload
 from fleetfold_core.fold import fold, fold_samples
 from fleetfold_core.state import At, DeviceState, State
 

@@ -2,19 +2,18 @@
 
 import pytest
 from tests.support.examples import GIB, a_device, a_node
-from tests.support.story import Story, gib_shard, two_devices
+from tests.support.story import START, Story, gib_shard, two_devices
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.inventory import DeviceType, Vendor
 from fleetfold_contracts.workloads import Constraints, Host, Reason, Shard
-from fleetfold_core.feasible import obstacle
-from tests.support.story import START
+from fleetfold_core.feasible import ANYWHERE, NOTHING, obstacle
 
 HALF = gib_shard(1, gpu_milli=500)
 
 
-def reason(story: Story, shard: Shard = HALF, constraints: Constraints = Constraints(), host: Host = Host()) -> str:
+def reason(story: Story, shard: Shard = HALF, constraints: Constraints = ANYWHERE, host: Host = NOTHING) -> str:
     found = obstacle(story.state, story.device("d1"), shard, constraints, host)
     return "" if found is None else f"{found[0]}: {found[1]}"
 
@@ -32,7 +31,10 @@ def test_a_free_device_takes_a_shard() -> None:
         ),
         (evt.NodeLeft(node_id="n1", boot_id="boot"), "node_not_live: node n1 is offline"),
         (evt.DeviceLost(node_id="n1", device_id="d1", reason="no answer"), "lost: lost: no answer"),
-        (evt.DeviceFaulted(node_id="n1", device_id="d1", code="79", meaning="off the bus"), "lost: fault: 79: off the bus"),
+        (
+            evt.DeviceFaulted(node_id="n1", device_id="d1", code="79", meaning="off the bus"),
+            "lost: fault: 79: off the bus",
+        ),
         (evt.DeviceCordoned(pool="default", device_id="d1", reason="fan"), "cordoned: cordoned: fan"),
         (evt.DeviceCordoned(pool="default", device_id="d1"), "cordoned: cordoned"),
     ],

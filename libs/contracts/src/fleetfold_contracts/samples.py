@@ -20,6 +20,8 @@ class Absence(StrEnum):
     ASLEEP = "asleep"
     LOST = "lost"
     DISABLED = "disabled"
+    PENDING = "pending"
+    """It is made of two readings, and this was the first."""
 
 
 class ThrottleReason(StrEnum):

@@ -1,4 +1,4 @@
-"""The small files by which the Linux kernel tells of a device: a number or a word each, and many of them missing.
+"""The small files by which the Linux kernel tells of devices: a number or a few words each, and many of them missing.
 
 What each of them means is written in the kernel's tree under Documentation/ABI. Units differ from file to file.
 """
@@ -9,8 +9,10 @@ from pathlib import Path
 from fleetfold_contracts.samples import Absence
 from fleetfold_devices.meter import AbsentError
 
-PAGE_BYTES = 4096
-"""The kernel gives no more in one of these files."""
+READ_BYTES_MAX = 64 * 1024
+"""No file that is read here is larger."""
+
+KIB = 1024
 
 INTEGER_MAX = 2**64 - 1
 """The kernel counts in no more than 64 bits."""
@@ -27,7 +29,7 @@ def read_text(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(PAGE_BYTES).decode().strip()
+            text = file.read(READ_BYTES_MAX).decode().strip()
     except OSError as error:
         if error.errno in _LACKING:
             raise AbsentError(Absence.UNSUPPORTED, str(error), for_good=True) from error
@@ -67,6 +69,14 @@ def read_first_int(*paths: Path) -> int:
     return read_int(paths[-1])
 
 
+def link_name(path: Path) -> str:
+    """The last part of what a symbolic link points to, such as the name of a device's driver; empty where there is none."""
+    try:
+        return path.readlink().name
+    except OSError:
+        return ""
+
+
 def hwmon(device: Path, name: str) -> Path:
     """The directory with a device's sensors, by the name that the driver gave it. A device may have several.
 
@@ -83,3 +93,20 @@ def hwmon(device: Path, name: str) -> Path:
         except AbsentError:
             continue
     raise AbsentError(Absence.UNSUPPORTED, f"{device} has no sensors called {name}", for_good=True)
+
+
+def host_memory(root: Path) -> tuple[int, int]:
+    """The memory of this machine in bytes: used, and all of it. Used is what no program could have without swapping.
+
+    From the lines MemTotal and MemAvailable of /proc/meminfo, which are in KiB (proc_meminfo(5)).
+
+    Raises:
+        AbsentError: they are not there.
+    """
+    path = root / "proc/meminfo"
+    lines = dict(line.split(":", 1) for line in read_text(path).splitlines() if ":" in line)
+    try:
+        total, available = (int(lines[key].removesuffix("kB")) * KIB for key in ("MemTotal", "MemAvailable"))
+    except (KeyError, ValueError) as error:
+        raise AbsentError(Absence.ERROR, f"{path}: {error!r}") from None
+    return total - available, total

@@ -25,7 +25,8 @@ from fleetfold_runtime.metrics import COMMANDS_DONE, DECISION_SECONDS
 from fleetfold_runtime.stopping import sleep_unless, until
 
 MESSAGE_ID = "Nats-Msg-Id"
-OUTCOME_WITHIN_S = 10.0
+OUTCOME_WITHIN_S = 4.0
+"""Less than the 5 s for which `nats req` waits, so that the answer says what becomes of the command."""
 SETTLE_WITHIN_S = 10.0
 """What somebody held who died is handed to others after so long."""
 TRY_AGAIN_AFTER_S = 0.5

@@ -20,7 +20,7 @@ from fleetfold_state_projector.settings import ProjectorSettings
 
 NAME = "state-projector"
 VERSION = "0.1.0"
-READ_OWN_WRITE_WITHIN_S = 5.0
+READ_OWN_WRITE_WITHIN_S = 4.0
 LOOK_EVERY_S = 0.25
 
 Query = answers.DevicesQuery | answers.StateQuery | answers.ExplainQuery
