@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from nats.aio.client import Client
 from tests.contract.bus_steps import append_many, taken
 from tests.support.needed import program
+from tests.support.waiting import eventually
 
 from fleetfold_bus.nats import NatsBus
 from fleetfold_bus.port import (
@@ -32,6 +33,7 @@ from fleetfold_contracts.codec import decode
 from fleetfold_contracts.subjects import Subjects
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
+READ_AHEAD = 3000
 PASSWORD = "very-secret"
 
 WITH_ACCOUNTS = f"""
@@ -52,7 +54,7 @@ accounts {{
 
 
 @asynccontextmanager
-async def connected(url: str, subjects: Subjects, name: str = "test") -> AsyncIterator[NatsBus]:
+async def connected(url: str, subjects: Subjects, name: str = "test") -> AsyncGenerator[NatsBus, None]:
     bus = await NatsBus.connect(url, subjects=subjects, name=name, wait_s=5)
     try:
         yield bus
@@ -67,13 +69,24 @@ async def bus(shared_nats_url: str, subjects: Subjects) -> AsyncIterator[NatsBus
 
 
 @pytest.fixture
-def server_with_accounts(tmp_path: Path) -> AsyncIterator[NatsServer]:
+def server_with_accounts(tmp_path: Path) -> Iterator[NatsServer]:
     with NatsServer(tmp_path / "nats", extra_config=WITH_ACCOUNTS) as server:
         yield server
 
 
 def url_of(server: NatsServer, user: str) -> str:
     return server.url.replace("nats://", f"nats://{user}:{PASSWORD}@")
+
+
+async def nats_says(url: str, *arguments: str) -> str:
+    """What the command line of NATS prints."""
+    nats_cli = program("nats", also_in=Path.home() / "go/bin")
+    process = await asyncio.create_subprocess_exec(
+        nats_cli, "--server", url, *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said
+    return said.decode()
 
 
 async def make_stream(bus: NatsBus, name: str, **settings: object) -> None:
@@ -92,11 +105,8 @@ async def test_a_stream_with_other_settings_is_named_with_what_to_do(
     assert f"subjects is {subjects.command('place')}, declared is {subjects.all_commands}" in message
     assert "max_age is 3600s, declared is 604800s" in message
 
-    nats_cli = program("nats", also_in=Path.home() / "go/bin")
     for fix in re.findall(r"`nats (stream edit [^`]+)`", message):
-        subprocess.run(
-            [nats_cli, "--server", shared_nats_url, *fix.split(), "--force"], check=True, capture_output=True
-        )
+        await nats_says(shared_nats_url, *fix.split(), "--force")
     await bus.ensure_streams()
 
 
@@ -203,13 +213,11 @@ async def test_queues_of_one_device_that_overlap_are_refused(bus: NatsBus, subje
     await bus.ensure_streams()
     stream = subjects.stream(WORK)
     one, other = (Queue(stream=stream, name=name, filters=(subjects.work("gpu-0"),)) for name in ("one", "other"))
+    await bus.append(subjects.work("gpu-0"), b"", message_id="1")
     async with aclosing(bus.pull(one)) as pulling:
-        waiting = asyncio.ensure_future(anext(pulling))
-        await asyncio.sleep(0.1)
+        await taken(pulling, 1)
         with pytest.raises(BusError, match="not unique"):
             await anext(bus.pull(other))
-        waiting.cancel()
-        await asyncio.wait({waiting})
 
 
 class ShownEndpoint(msgspec.Struct):
@@ -291,28 +299,54 @@ async def test_an_error_shows_in_the_headers_too(bus: NatsBus, subjects: Subject
 
 
 async def test_the_tools_of_nats_show_the_service(bus: NatsBus, subjects: Subjects, shared_nats_url: str) -> None:
-    nats_cli = program("nats", also_in=Path.home() / "go/bin")
     service = micro_service(subjects)
-
-    def said(*arguments: str) -> str:
-        ran = subprocess.run([nats_cli, "--server", shared_nats_url, *arguments], capture_output=True, text=True)
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
-
     async with bus.serve(service):
-        assert service.name in await asyncio.to_thread(said, "micro", "ls")
-        assert '{"type":"object"}' in await asyncio.to_thread(said, "micro", "info", service.name)
-        assert "answer" in await asyncio.to_thread(said, "req", subjects.api("place"), "ask")
-        assert "place" in await asyncio.to_thread(said, "micro", "stats", service.name)
+        assert service.name in await nats_says(shared_nats_url, "micro", "ls")
+        assert '{"type":"object"}' in await nats_says(shared_nats_url, "micro", "info", service.name)
+        assert "answer" in await nats_says(shared_nats_url, "request", subjects.api("place"), "ask")
+        assert "place" in await nats_says(shared_nats_url, "micro", "stats", service.name)
 
 
-async def test_deliveries_that_waited_too_long_are_left_to_others(bus: NatsBus, subjects: Subjects) -> None:
+async def test_what_waited_too_long_in_the_bus_is_left_to_who_has_it_now(bus: NatsBus, subjects: Subjects) -> None:
     await bus.ensure_streams()
     queue = Queue(subjects.stream(COMMANDS), "slow", (subjects.all_commands,), settle_within_s=0.5)
     await append_many(bus, subjects.command("place"), 2)
-    async with aclosing(bus.pull(queue, batch=2)) as pulling:
-        (first,) = await taken(pulling, 1)
+    async with aclosing(bus.pull(queue, batch=2)) as slow, aclosing(bus.pull(queue, batch=1)) as other:
+        (first,) = await taken(slow, 1)
         await first.done()
-        await asyncio.sleep(0.7)  # The second waits in the bus past its time, and is no longer ours.
-        (second,) = await taken(pulling, 1)
-    assert second.attempt == 2
+        (second,) = await taken(other, 1)
+        assert second.attempt == 2
+        await second.done()
+        await bus.append(subjects.command("place"), b"new", message_id="new")
+        (following,) = await taken(slow, 1)
+    assert following.record.payload == b"new"
+
+
+class Position(msgspec.Struct):
+    stream_seq: int
+
+
+class Consumer(msgspec.Struct):
+    delivered: Position
+    num_waiting: int
+
+
+class Consumers(msgspec.Struct):
+    consumers: list[Consumer]
+
+
+async def test_a_reader_that_is_slow_is_not_flooded(bus: NatsBus, subjects: Subjects) -> None:
+    await bus.ensure_streams()
+    stream = subjects.stream(COMMANDS)
+    await append_many(bus, subjects.command("place"), 10_000)
+
+    async def consumer() -> Consumer:
+        return decode(await bus.ask(f"$JS.API.CONSUMER.LIST.{stream}", b""), Consumers).consumers[0]
+
+    async def all_was_sent_that_was_asked_for() -> bool:
+        return (await consumer()).num_waiting == 0
+
+    async with aclosing(bus.read(stream)) as lists:
+        (first,) = await taken(lists, 1)
+        await eventually(all_was_sent_that_was_asked_for)
+        assert (await consumer()).delivered.stream_seq <= first[-1].sequence + READ_AHEAD

@@ -4,14 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from itertools import count
 
 import msgspec
 import pytest
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from tests.contract.bus_steps import append_many, append_surely, records_up_to_the_end, taken
 from tests.support.waiting import eventually
 
-from fleetfold_bus.nats import NatsBus, _feed, _queue
+from fleetfold_bus.nats import NatsBus, _queue
+from fleetfold_bus.nats._link import Link
 from fleetfold_bus.port import Answer, Endpoint, Handler, NoAnswerError, Queue, Request, Service, UnreachableError
 from fleetfold_bus.streams import COMMANDS
 from fleetfold_cli.nats_server import NatsServer
@@ -19,6 +22,8 @@ from fleetfold_contracts.codec import decode
 from fleetfold_contracts.subjects import Subjects
 
 SOON_S = 5.0
+
+OnMessage = Callable[[Msg], Awaitable[None]]
 
 
 @pytest.fixture
@@ -56,8 +61,9 @@ async def lost(bus: NatsBus) -> None:
     await eventually(is_lost, within_s=SOON_S, what="the loss of the connection")
 
 
+@pytest.mark.parametrize("end", [NatsServer.kill, NatsServer.stop])
 async def test_a_reader_goes_on_without_a_gap_and_without_a_double(
-    bus: NatsBus, nats_server: NatsServer, stream: str, place: str
+    bus: NatsBus, nats_server: NatsServer, stream: str, place: str, end: Callable[[NatsServer], None]
 ) -> None:
     await append_many(bus, place, 10_000)
     sequences: list[int] = []
@@ -69,7 +75,8 @@ async def test_a_reader_goes_on_without_a_gap_and_without_a_double(
             elif sequences[-1] == 11_000:
                 break
             elif len(sequences) < 5000:
-                restart(nats_server)
+                await asyncio.to_thread(end, nats_server)
+                nats_server.start()
     assert sequences == list(range(1, 11_001))
 
 
@@ -162,8 +169,9 @@ async def test_a_service_answers_again_after_a_restart(
         await eventually(answers, within_s=SOON_S, what="an answer")
 
 
-async def test_every_message_of_a_queue_is_worked_on_although_the_server_dies(
-    bus: NatsBus, nats_server: NatsServer, place: str, queue: Queue
+@pytest.mark.parametrize("end", [NatsServer.kill, NatsServer.stop])
+async def test_every_message_of_a_queue_is_worked_on_although_the_server_goes(
+    bus: NatsBus, nats_server: NatsServer, place: str, queue: Queue, end: Callable[[NatsServer], None]
 ) -> None:
     await append_many(bus, place, 600)
     worked: list[str] = []
@@ -171,7 +179,8 @@ async def test_every_message_of_a_queue_is_worked_on_although_the_server_dies(
         async for delivery in pulling:
             worked.append(delivery.record.payload.decode())
             if len(worked) in {100, 300}:
-                restart(nats_server)
+                await asyncio.to_thread(end, nats_server)
+                nats_server.start()
             with suppress(UnreachableError):  # A server that has forgotten the message hands it out again.
                 await delivery.done()
             if len(set(worked)) == 600:
@@ -252,22 +261,19 @@ async def consumers_are_deleted(bus: NatsBus, stream: str) -> bool:
     return bool(names)
 
 
-class Loses:
-    """A feed that loses the messages of some numbers on their way."""
+def lose(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lose one message of a stream on its way to those who listen from now on."""
+    subscribe = Link.subscribe
+    numbers = count(1)
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, numbers: set[int]) -> None:
-        self._numbers = numbers
-        self._count = 0
-        self._on_message = _feed.Feed._on_message
-        monkeypatch.setattr(_feed.Feed, "_on_message", self.lose_some())
+    async def lossy_subscribe(link: Link, subject: str, on_message: OnMessage, *, bounded: bool = True) -> Subscription:
+        async def on_most_messages(message: Msg) -> None:
+            if not message.reply or next(numbers) != number:
+                await on_message(message)
 
-    def lose_some(self) -> Callable[[_feed.Feed, Msg], Awaitable[None]]:
-        async def on_message(feed: _feed.Feed, message: Msg) -> None:
-            self._count += bool(message.reply)
-            if not message.reply or self._count not in self._numbers:
-                await self._on_message(feed, message)
+        return await subscribe(link, subject, on_most_messages, bounded=bounded)
 
-        return on_message
+    monkeypatch.setattr(Link, "subscribe", lossy_subscribe)
 
 
 @pytest.mark.parametrize("lost_number", [1, 500, 1000], ids=["first", "middle", "last"])
@@ -275,7 +281,7 @@ async def test_a_message_that_is_lost_on_its_way_is_read_again(
     bus: NatsBus, stream: str, place: str, lost_number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await append_many(bus, place, 1000)
-    Loses(monkeypatch, {lost_number})
+    lose(lost_number, monkeypatch)
     records = await records_up_to_the_end(bus, stream)
     assert [record.sequence for record in records] == list(range(1, 1001))
 

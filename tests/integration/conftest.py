@@ -5,16 +5,20 @@ from pathlib import Path
 
 import pytest
 from tests.support.cluster import Cluster, cluster_on
+from tests.support.servers import SERVERS
+from tests.support.streams import remove_streams
 
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts.subjects import Subjects
 
 
-@pytest.fixture
-async def cluster(shared_nats_url: str, subjects: Subjects, tmp_path: Path) -> AsyncIterator[Cluster]:
-    """On the server that all tests share. No service runs in it yet; its streams are there."""
-    async with cluster_on(shared_nats_url, subjects, tmp_path) as cluster:
+@pytest.fixture(params=SERVERS)
+async def cluster(request: pytest.FixtureRequest, subjects: Subjects, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """On a server that all tests share. No service runs in it yet; its streams are there."""
+    url: str = request.getfixturevalue(request.param)
+    async with cluster_on(url, subjects, tmp_path) as cluster:
         yield cluster
+    await remove_streams(url, subjects)
 
 
 @pytest.fixture

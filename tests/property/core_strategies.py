@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.support.story import START
 
 from fleetfold_contracts import events as evt
@@ -22,14 +23,15 @@ from fleetfold_contracts.workloads import (
     Workload,
 )
 from fleetfold_core.fold import fold, fold_samples, park
-from fleetfold_core.state import At, State
+from fleetfold_core.state import At, NodeState, State, WorkState
 
 NODES = ("n1", "n2", "n3")
-DEVICES = ("d1", "d2", "d3", "d4", "d5")
+HOMES = {"d1": "n1", "d2": "n1", "d3": "n1", "d4": "n2", "d5": "n2"}
+DEVICES = tuple(HOMES)
 WORKLOADS = ("w1", "w2", "w3")
 WORKS = ("k1", "k2")
 
-pools = st.sampled_from(("default", "default", "default", "elsewhere"))
+pools = st.sampled_from(("default",) * 7 + ("elsewhere",))
 boots = st.sampled_from(("b1", "b1", "b2"))
 texts = st.sampled_from(("", "because"))
 node_ids = st.sampled_from(NODES)
@@ -41,6 +43,23 @@ sizes = st.integers(0, 12)
 gpu_millis = st.sampled_from((0, 0, 200, 500, 800, WHOLE_GPU_MILLI))
 instants = st.integers(0, 10_000).map(lambda seconds: START + timedelta(seconds=seconds))
 
+
+def a_small_node(node_id: str) -> Node:
+    """A node with room for a few workloads."""
+    return Node(node_id=node_id, boot_id="b1", hostname=node_id, cpu_milli=20, memory_bytes=20)
+
+
+def a_small_device(device_id: str) -> Capabilities:
+    """A device with room for a few shards."""
+    return Capabilities(
+        device_id=device_id,
+        device_type=DeviceType.CUDA,
+        device_name="GPU",
+        vendor=Vendor.NVIDIA,
+        max_memory_bytes=20,
+    )
+
+
 nodes = st.builds(Node, node_id=node_ids, boot_id=boots, hostname=st.just("host"), cpu_milli=sizes, memory_bytes=sizes)
 capabilities = st.builds(
     Capabilities,
@@ -48,14 +67,14 @@ capabilities = st.builds(
     device_type=st.sampled_from((DeviceType.CUDA, DeviceType.ROCM)),
     device_name=st.just("GPU"),
     vendor=st.sampled_from((Vendor.NVIDIA, Vendor.AMD)),
-    max_memory_bytes=sizes,
+    max_memory_bytes=st.integers(0, 16),
     model=st.sampled_from((None, "A10")),
 )
-shards = st.builds(Shard, memory_bytes=sizes, gpu_milli=gpu_millis)
+shards = st.builds(Shard, memory_bytes=st.integers(0, 7), gpu_milli=gpu_millis)
 links = st.builds(Link, ends=st.tuples(device_ids, device_ids), kind=st.sampled_from(LinkKind))
 
 
-rarely = st.sampled_from((False, False, False, False, True))
+rarely = st.sampled_from((False,) * 7 + (True,))
 """Most workloads set few limits: else hardly any would find a place."""
 
 
@@ -67,10 +86,11 @@ def limited(names: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
 
 
 @st.composite
-def workloads(draw: st.DrawFn) -> Workload:
-    """Up to four shards, or none, under any constraints."""
-    asked = tuple(draw(st.lists(shards, max_size=4)))
-    host = draw(st.just(Host()) | st.builds(Host, cpu_milli=sizes, memory_bytes=sizes))
+def workloads(draw: st.DrawFn, least_shards: int = 0) -> Workload:
+    """Up to four shards under any constraints."""
+    count = draw(st.integers(least_shards, 4))
+    asked = tuple(draw(st.lists(shards, min_size=count, max_size=count)))
+    host = draw(st.just(Host()) | st.just(Host()) | st.builds(Host, cpu_milli=sizes, memory_bytes=sizes))
     if not asked and host == Host():
         host = Host(cpu_milli=1)
     limits = Constraints(
@@ -81,7 +101,7 @@ def workloads(draw: st.DrawFn) -> Workload:
         nodes=draw(limited(NODES)),
         forbidden_devices=draw(limited(DEVICES)),
         forbidden_nodes=draw(limited(NODES)),
-        same_node=draw(st.booleans()) or (host != Host() and len(asked) > 1),
+        same_node=draw(st.sampled_from((False, False, True))) or (host != Host() and len(asked) > 1),
         one_shard_per_device=draw(st.booleans()),
     )
     return Workload(workload_id=draw(workload_ids), shards=asked, host=host, constraints=limits, pool=draw(pools))
@@ -100,11 +120,11 @@ obstacles = st.builds(Obstacle, reason=st.sampled_from(Reason), count=st.integer
 
 @st.composite
 def distributions(draw: st.DrawFn) -> evt.WorkDistributed:
-    """Items in runs over some devices; now and then one run is wrong."""
+    """Items in runs over some devices; now and then a device is named twice, or a run is not where it should be."""
     assigned: list[evt.Assignment] = []
     reached = 0
-    for device_id in draw(st.lists(device_ids, max_size=2)):
-        first, count = reached + draw(rarely), draw(st.integers(0, 5))
+    for device_id in draw(st.lists(device_ids, max_size=2, unique=not draw(rarely))):
+        first, count = reached, draw(st.integers(0, 5))
         assigned.append(evt.Assignment(device_id=device_id, runs=((first, count),)))
         reached += count
     unassigned = draw(st.integers(0, 2))
@@ -113,13 +133,14 @@ def distributions(draw: st.DrawFn) -> evt.WorkDistributed:
         item_count=reached + unassigned,
         batch_size=2,
         assignments=tuple(assigned),
-        unassigned=((reached, unassigned),),
+        unassigned=((reached + draw(rarely), unassigned),),
     )
 
 
 of_a_node = {"node_id": node_ids}
 of_a_boot = {"node_id": node_ids, "boot_id": boots}
-of_a_device = {"node_id": node_ids, "device_id": device_ids}
+on_a_node = st.sampled_from([*HOMES.items()] * 3 + [("d1", "n2"), ("d9", "n1")])
+"""A device and its node; now and then another node than its own, or a device that is not there."""
 small = st.integers(0, 3)
 
 EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
@@ -129,9 +150,9 @@ EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
         evt.LivenessChanged, **of_a_boot, liveness=st.sampled_from(evt.Liveness), last_seen=instants
     ),
     evt.DeviceRegistered: st.builds(evt.DeviceRegistered, **of_a_node, capabilities=capabilities),
-    evt.DeviceLost: st.builds(evt.DeviceLost, **of_a_device, reason=texts),
-    evt.DeviceRecovered: st.builds(evt.DeviceRecovered, **of_a_device),
-    evt.DeviceFaulted: st.builds(evt.DeviceFaulted, **of_a_device, code=texts, meaning=texts),
+    evt.DeviceLost: on_a_node.map(lambda at: evt.DeviceLost(node_id=at[1], device_id=at[0], reason="gone")),
+    evt.DeviceRecovered: on_a_node.map(lambda at: evt.DeviceRecovered(node_id=at[1], device_id=at[0])),
+    evt.DeviceFaulted: on_a_node.map(lambda at: evt.DeviceFaulted(node_id=at[1], device_id=at[0], code="79")),
     evt.LinksObserved: st.builds(evt.LinksObserved, **of_a_node, links=st.lists(links, max_size=2).map(tuple)),
     evt.DeviceCordoned: st.builds(evt.DeviceCordoned, pool=pools, device_id=device_ids, reason=texts),
     evt.DeviceUncordoned: st.builds(evt.DeviceUncordoned, pool=pools, device_id=device_ids),
@@ -159,6 +180,9 @@ EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
     evt.CommandRejected: st.builds(evt.CommandRejected, verb=texts, reason=texts),
 }
 """Each type of event, possible and impossible ones alike."""
+
+PLACEMENT_EVENTS = (evt.PlacementDecided, evt.PlacementRefused, evt.PlacementReleased)
+WORK_EVENTS = (evt.WorkDistributed, evt.WorkDispatched, evt.BatchFinished, evt.WorkCompleted)
 
 readings = st.builds(
     Sample,
@@ -188,19 +212,15 @@ class Step(NamedTuple):
 
 pauses_s = st.sampled_from((0, 1, 60, 86_400, 4 * 86_400))
 causes = st.none() | st.sampled_from(("c1", "c2", "c3", "c4"))
-steps = st.builds(Step, record=st.one_of(samples, st.none(), *EVENTS.values()), cause=causes, pause_s=pauses_s)
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Step]:
-    """A fleet joins, and then anything happens, each type of event as likely as any other."""
-    fleet = [evt.NodeJoined(node=node) for node in draw(st.lists(nodes, max_size=3))]
-    devices = [
-        evt.DeviceRegistered(node_id=draw(node_ids), capabilities=device)
-        for device in draw(st.lists(capabilities, max_size=4))
+# Drawn in two steps, so that a kind with few types happens as often as one with many.
+anything = st.sampled_from(
+    [
+        samples,
+        st.one_of(*(EVENTS[kind] for kind in EVENTS if kind not in (*PLACEMENT_EVENTS, *WORK_EVENTS))),
+        st.one_of(*(EVENTS[kind] for kind in PLACEMENT_EVENTS), st.none()),
+        st.one_of(*(EVENTS[kind] for kind in WORK_EVENTS)),
     ]
-    joining = [Step(record=event, cause=None, pause_s=1) for event in (*fleet, *devices)]
-    return joining + draw(st.lists(steps, max_size=40))
+).flatmap(lambda kind: kind)
 
 
 class Reader:
@@ -225,3 +245,125 @@ class Reader:
             park(self.state, at, "unreadable")
         else:
             fold(self.state, step.record, at)
+
+
+def sequels(state: State) -> list[list[evt.Event | NodeSample]]:
+    """What goes on with, or ends, what is under way: for placements, for works, for nodes."""
+    released = [evt.PlacementReleased(pool=pool, workload_id=workload_id) for pool, workload_id in state.placements]
+    works = [event for work in state.works.values() if not work.completed for event in work_sequels(work)]
+    ticks = [next_tick(state, node) for node in state.nodes.values()]
+    return [[*released], [*works], [*ticks]]
+
+
+def next_tick(state: State, node: NodeState) -> NodeSample:
+    """What a node samples next, with readings that go up and down."""
+    tick = node.last_tick + 1
+    sampled = (
+        Sample(device_id=device_id, timestamp=START, memory_used_bytes=tick * 7 % 20)
+        for device_id, device in state.devices.items()
+        if device.node_id == node.node.node_id
+    )
+    return NodeSample(node_id=node.node.node_id, boot_id=node.node.boot_id, tick=tick, samples=tuple(sampled))
+
+
+def work_sequels(work: WorkState) -> list[evt.Event]:
+    """The last batch of each device that waits; the end when none does."""
+    if not work.waiting:
+        counts = {"done": work.done, "failed": work.failed, "unassigned": work.unassigned}
+        return [evt.WorkCompleted(work_id=work.work_id, **counts)]
+    last = {device_id: sum(runs[-1]) - 1 for device_id, runs in work.waiting.items()}
+    return [
+        evt.BatchFinished(
+            work_id=work.work_id,
+            device_id=device_id,
+            batch=batch,
+            item_count=work.batch_item_count(device_id, batch),
+        )
+        for device_id, batch in last.items()
+    ]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Step]:
+    """A fleet joins, and then anything happens: the sequel of something, or any event, possible or not."""
+    history = [
+        *(Step(evt.NodeJoined(node=a_small_node(node_id)), None, 1) for node_id in NODES),
+        *(Step(evt.DeviceRegistered(node_id=HOMES[id_], capabilities=a_small_device(id_)), None, 1) for id_ in DEVICES),
+    ]
+    reader = Reader().read(history)
+    for _ in range(draw(st.integers(0, 40))):
+        going_on = [st.sampled_from(events) for events in sequels(reader.state) if events]
+        record = draw(draw(st.sampled_from([anything, *going_on])))
+        history.append(Step(record, draw(causes), draw(pauses_s)))
+        reader.read(history[-1:])
+    return history
+
+
+class Cluster(NamedTuple):
+    """A cluster that stands still, in parts whose inner order is of no matter."""
+
+    nodes: list[Node]
+    devices: list[evt.DeviceRegistered]
+    samples: list[NodeSample]
+    since: list[evt.Event]
+
+    def state(self) -> State:
+        """What comes of telling all of it."""
+        joining = [evt.NodeJoined(node=node) for node in self.nodes]
+        records = (*joining, *self.devices, *self.samples, *self.since)
+        return Reader().read(Step(record, None, 1) for record in records).state
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> Cluster:
+    """Up to three nodes and five devices, partly in use, seldom out of order."""
+    hosts = [
+        Node(node_id=node_id, boot_id="b1", hostname=node_id, cpu_milli=draw(sizes), memory_bytes=draw(sizes))
+        for node_id in draw(st.lists(node_ids, min_size=1, unique=True))
+    ]
+    homes = st.sampled_from([node.node_id for node in hosts])
+    fleet = [
+        evt.DeviceRegistered(node_id=draw(homes), capabilities=replace(draw(capabilities), device_id=device_id))
+        for device_id in DEVICES[: draw(st.sampled_from((0, 2, 3, 4, 5)))]
+    ]
+    samples = [draw(sample_of(device, tick)) for tick, device in enumerate(fleet) if draw(st.booleans())]
+    sitting = [draw(sitter_on(device)) for device in fleet if draw(st.booleans())]
+    trouble = [draw(trouble_of(device)) for device in fleet if draw(rarely)]
+    return Cluster(hosts, fleet, samples, [*sitting, *trouble])
+
+
+@st.composite
+def sample_of(draw: st.DrawFn, device: evt.DeviceRegistered, tick: int) -> NodeSample:
+    """Readings of one device."""
+    sample = replace(draw(readings), device_id=device.capabilities.device_id)
+    return NodeSample(node_id=device.node_id, boot_id="b1", tick=tick, samples=(sample,))
+
+
+@st.composite
+def sitter_on(draw: st.DrawFn, device: evt.DeviceRegistered) -> evt.PlacementDecided:
+    """A workload that sits on a device; it is parked where it has no room."""
+    allocation = Allocation(
+        shard_id="0",
+        device_id=device.capabilities.device_id,
+        node_id=device.node_id,
+        memory_bytes=draw(st.integers(0, 4)),
+        gpu_milli=draw(gpu_millis),
+    )
+    workload = Workload(workload_id=f"on-{allocation.device_id}", shards=(Shard(),))
+    return evt.PlacementDecided(workload=workload, allocations=(allocation,))
+
+
+@st.composite
+def trouble_of(draw: st.DrawFn, device: evt.DeviceRegistered) -> evt.Event:
+    """What takes a device, or its node, out of use."""
+    device_id, node_id = device.capabilities.device_id, device.node_id
+    return draw(
+        st.sampled_from(
+            [
+                evt.DeviceCordoned(pool="default", device_id=device_id),
+                evt.DeviceLost(node_id=node_id, device_id=device_id),
+                evt.DeviceFaulted(node_id=node_id, device_id=device_id, code="79"),
+                evt.NodeLeft(node_id=node_id, boot_id="b1"),
+            ]
+        )
+    )

@@ -3,22 +3,23 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property.core_strategies import EVENTS, Reader, Step, histories
 
 from fleetfold_contracts.events import EVENT_TYPES
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI
-from fleetfold_core.state import State
+from fleetfold_core.state import DeviceState, NodeState, State, WorkState
+
+KEPT = 2
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _forgetful() -> Iterator[None]:
     """What is bounded is bounded so tightly that a short history already makes it forget."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("REFUSALS_KEPT", "RELEASES_KEPT", "PARKED_KEPT"):
-            patch.setattr(f"fleetfold_core.fold.{name}", 2)
-        patch.setattr("fleetfold_core._works.COMPLETED_KEPT", 1)
+        for name in ("fold.REFUSALS_KEPT", "fold.RELEASES_KEPT", "fold.PARKED_KEPT", "_works.COMPLETED_KEPT"):
+            patch.setattr(f"fleetfold_core.{name}", KEPT)
         yield
 
 
@@ -26,6 +27,7 @@ def test_every_type_of_event_happens_in_these_histories() -> None:
     assert set(EVENTS) == set(EVENT_TYPES.values())
 
 
+@settings(max_examples=60)
 @given(history=histories(), data=st.data())
 def test_a_snapshot_and_the_tail_give_what_the_whole_log_gives(history: list[Step], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(history)), label="cut")
@@ -38,27 +40,7 @@ def test_a_snapshot_and_the_tail_give_what_the_whole_log_gives(history: list[Ste
     assert Reader().read(history).state.encode() == whole.encode()
 
 
-@given(history=histories())
-def test_what_is_reserved_is_what_the_placements_hold_and_no_more_than_there_was(history: list[Step]) -> None:
-    state = Reader().read(history).state
-    for device_id, device in state.devices.items():
-        held = [
-            (placement.workload.workload_id, allocation)
-            for placement in state.all_placements()
-            for allocation in placement.allocations
-            if allocation.device_id == device_id
-        ]
-        assert device.reserved_bytes == sum(allocation.memory_bytes for _, allocation in held)
-        assert device.reserved_milli == sum(allocation.gpu_milli for _, allocation in held) <= WHOLE_GPU_MILLI
-        assert device.whole == any(allocation.gpu_milli == WHOLE_GPU_MILLI for _, allocation in held)
-        assert not device.whole or len(held) == 1
-        assert set(device.shards) == {workload_id for workload_id, _ in held}
-    for node_id, node in state.nodes.items():
-        hosts = [placement.host for placement in state.all_placements() if placement.host is not None]
-        assert node.reserved_cpu_milli == sum(host.cpu_milli for host in hosts if host.node_id == node_id)
-        assert node.reserved_memory_bytes == sum(host.memory_bytes for host in hosts if host.node_id == node_id)
-
-
+@settings(max_examples=60)
 @given(history=histories())
 def test_what_is_parked_changes_nothing_but_what_says_so(history: list[Step]) -> None:
     reader = Reader()
@@ -73,21 +55,48 @@ def test_what_is_parked_changes_nothing_but_what_says_so(history: list[Step]) ->
             assert state.encode() == expected.encode()
 
 
+@settings(max_examples=60)
 @given(history=histories())
-def test_every_item_of_a_work_is_somewhere(history: list[Step]) -> None:
-    for work in Reader().read(history).state.works.values():
-        waiting = sum(
-            work.batch_item_count(device_id, batch)
-            for device_id, runs in work.waiting.items()
-            for first, count in runs
-            for batch in range(first, first + count)
-        )
-        assert work.done + work.failed + work.unassigned + waiting == work.item_count
-
-
-@given(history=histories())
-def test_what_is_bounded_stays_so(history: list[Step]) -> None:
+def test_books_are_kept(history: list[Step]) -> None:
+    """What is reserved is what the placements hold, every item is somewhere, and nothing grows for ever."""
     state = Reader().read(history).state
-    assert max(len(state.refusals), len(state.released), len(state.parked)) <= 2
-    assert sum(work.completed for work in state.works.values()) <= 1
-    assert set(state.outcomes.values()) <= set(range(1, state.position + 1))
+    for device in state.devices.values():
+        assert_device_is_booked(state, device)
+    for node in state.nodes.values():
+        assert_node_is_booked(state, node)
+    for work in state.works.values():
+        assert work.done + work.failed + work.unassigned + waiting_items(work) == work.item_count
+    assert max(len(state.refusals), len(state.released), len(state.parked)) <= KEPT
+    assert sum(work.completed for work in state.works.values()) <= KEPT
+    assert all(0 < sequence <= state.position for sequence in state.outcomes.values())
+
+
+def assert_device_is_booked(state: State, device: DeviceState) -> None:
+    held = [
+        (placement.workload.workload_id, allocation.shard_id, allocation)
+        for placement in state.all_placements()
+        for allocation in placement.allocations
+        if allocation.device_id == device.device_id
+    ]
+    assert device.reserved_bytes == sum(allocation.memory_bytes for *_, allocation in held)
+    assert device.reserved_milli == sum(allocation.gpu_milli for *_, allocation in held) <= WHOLE_GPU_MILLI
+    assert device.whole == any(allocation.gpu_milli == WHOLE_GPU_MILLI for *_, allocation in held)
+    assert not device.whole or len(held) == 1
+    sitting = [(workload_id, shard_id) for workload_id, shards in device.shards.items() for shard_id in shards]
+    assert sitting == [(workload_id, shard_id) for workload_id, shard_id, _ in held]
+
+
+def assert_node_is_booked(state: State, node: NodeState) -> None:
+    hosts = [placement.host for placement in state.all_placements() if placement.host is not None]
+    held = [host for host in hosts if host.node_id == node.node.node_id]
+    assert node.reserved_cpu_milli == sum(host.cpu_milli for host in held)
+    assert node.reserved_memory_bytes == sum(host.memory_bytes for host in held)
+
+
+def waiting_items(work: WorkState) -> int:
+    return sum(
+        work.batch_item_count(device_id, batch)
+        for device_id, runs in work.waiting.items()
+        for first, count in runs
+        for batch in range(first, first + count)
+    )

@@ -270,6 +270,11 @@ class MemoryBus:
         """Whether it has not been closed."""
         return not self._closed
 
+    @property
+    def connection_count(self) -> int:
+        """How often a server has been connected to: once. See the port."""
+        return 1
+
     async def ensure_streams(self) -> None:
         """Create the declared streams that are missing, and check those that are there. See the port."""
         for stream in declared(self._subjects):

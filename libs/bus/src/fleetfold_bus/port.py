@@ -237,6 +237,13 @@ class Bus(Log, Protocol):
         """Whether a server answers now."""
         ...
 
+    @property
+    def connection_count(self) -> int:
+        """How often a server has been connected to, the first time included. What was published shortly before it grew
+        may be lost.
+        """
+        ...
+
     async def close(self) -> None:
         """Send what is under way, and leave."""
         ...

@@ -1,15 +1,16 @@
 """Asking the fleet from a command: connect, ask, leave."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar, cast
 
 import typer
 
-from fleetfold_cli.exits import errors_as_exit_codes
+from fleetfold_cli.exits import ExitCode, leave
 from fleetfold_cli.settings import Settings
-from fleetfold_client import Fleet
+from fleetfold_client import Fleet, FleetError, NoAnswerError, RejectedError, UnreachableError
 
 CONNECT_WITHIN_S = 0.5
 
@@ -32,3 +33,18 @@ def cluster_of(ctx: typer.Context, server: str | None, root: str | None) -> Sett
     """Whom to ask: as typed, else as set."""
     settings = cast("Settings", ctx.obj)
     return replace(settings, server=server or settings.server, root=root or settings.root)
+
+
+@contextmanager
+def errors_as_exit_codes(server: str) -> Generator[None, None, None]:
+    """Turn what goes wrong between us and the fleet into an exit code and a line."""
+    try:
+        yield
+    except UnreachableError as error:
+        leave(ExitCode.NO_ANSWER, f"{error}; start one with 'fleetfold up', or name yours with --server")
+    except NoAnswerError as error:
+        leave(ExitCode.NO_ANSWER, f"nothing answers at {server}: {error}; are the services running?")
+    except RejectedError as error:
+        leave(ExitCode.REJECTED, str(error))
+    except FleetError as error:
+        leave(ExitCode.FAILED, str(error))

@@ -16,9 +16,16 @@ STREAM_NAME_IN_USE = 10058
 _NOT_ENABLED = frozenset({10076, 10039})
 _UNAVAILABLE = 503
 
-JETSTREAM_IS_OFF = "JetStream is off on the NATS server: start it with `-js`, or enable it for this account"
-
 T = TypeVar("T")
+
+
+class JetStreamOffError(UnreachableError):
+    """JetStream is not there: never, or not now, because the server is about to end or has just begun."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            f"JetStream is off on the NATS server ({description}): start it with `-js`, or enable it for this account"
+        )
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +114,8 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True):
 class JetStreamApi:
     """What Fleetfold asks of it.
 
-    Each method raises `ApiError` where the server refuses, `BusError` where JetStream is off, and `UnreachableError`
-    where no server answers or its cluster has no leader yet.
+    Each method raises `ApiError` where the server refuses, and `UnreachableError` where no server answers, where its
+    cluster has no leader yet, or where JetStream is off.
     """
 
     def __init__(self, replies: Replies) -> None:
@@ -144,8 +151,8 @@ class JetStreamApi:
         payload = b"" if body is None else msgspec.json.encode(body)
         try:
             answer = await self._replies.ask(subject, payload, timeout_s=API_WITHIN_S)
-        except NobodyListensError:
-            raise BusError(JETSTREAM_IS_OFF) from None
+        except NobodyListensError as error:
+            raise JetStreamOffError(str(error)) from None
         except NoReplyError as error:
             raise UnreachableError(f"JetStream: {error}") from None
         problem = msgspec.json.decode(answer.data, type=_Outcome).error
@@ -156,7 +163,7 @@ class JetStreamApi:
 
 def _error_for(verb: str, problem: Problem) -> BusError:
     if problem.err_code in _NOT_ENABLED:
-        return BusError(f"{JETSTREAM_IS_OFF} ({problem.description})")
+        return JetStreamOffError(problem.description)
     if problem.code == _UNAVAILABLE:
         return UnreachableError(f"JetStream is not ready: {problem.description}")
     return ApiError(verb, problem)

@@ -57,6 +57,11 @@ class NatsBus:
         """Whether a server answers now."""
         return self._link.connected
 
+    @property
+    def connection_count(self) -> int:
+        """How often a server has been connected to. See the port."""
+        return self._link.connection_count
+
     async def ensure_streams(self) -> None:
         """Create the declared streams that are missing, and check those that are there.
 
@@ -105,8 +110,9 @@ class NatsBus:
         self, subject: str, payload: bytes, *, timeout_s: float = 5.0, headers: Mapping[str, str] | None = None
     ) -> bytes:
         """Ask, and wait for the answer. See the port."""
+        own_headers = dict(headers) if headers else None
         try:
-            message = await self._replies.ask(subject, payload, timeout_s=timeout_s, headers=dict(headers or {}))
+            message = await self._replies.ask(subject, payload, timeout_s=timeout_s, headers=own_headers)
         except NoReplyError as error:
             raise NoAnswerError(str(error)) from None
         return message.data

@@ -49,7 +49,7 @@ def marks(reply: str) -> Marks:
     """Read `$JS.ACK.<stream>.<consumer>.…`, or the longer form with a domain and an account before the stream."""
     tokens = reply.split(".")
     first = 4 if len(tokens) == _SHORT_FORM_TOKENS else 6
-    return Marks(*map(int, tokens[first : first + 5]))
+    return Marks._make(map(int, tokens[first : first + len(Marks._fields)]))
 
 
 class Feed:

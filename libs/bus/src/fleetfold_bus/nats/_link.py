@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from itertools import chain, repeat
 from typing import Any
-from urllib.parse import urlsplit
 
 from nats.aio.client import Client, Server
 from nats.aio.msg import Msg
@@ -30,6 +30,8 @@ FLUSH_WITHIN_S = 2.0
 PING_EVERY_S = 5
 """A server that went silent without closing the connection is given up after two pings without an answer."""
 
+REASONS_KEPT = 4
+
 _FOREVER = -1
 _HEADER_FRAME_BYTES = len("NATS/1.0\r\n") + len("\r\n")
 _HEADER_LINE_FRAME_BYTES = len(": ") + len("\r\n")
@@ -47,10 +49,11 @@ class Link:
         self.on_lost: set[Callable[[], None]] = set()
         self.on_refused: set[Callable[[str], None]] = set()
         """Called with a subject, in lower case, that we may not publish to. The server says it to nobody else."""
+        self.connection_count = 0
         self._servers = [server.strip() for server in url.split(",")]
         self._up = asyncio.Event()
         self._ended: str | None = None
-        self._last_error = "no answer"
+        self._reasons: deque[str] = deque(maxlen=REASONS_KEPT)
 
     async def connect(self, wait_s: float | None) -> None:
         """Connect, and keep trying for `wait_s` seconds (`None`: for ever).
@@ -65,14 +68,19 @@ class Link:
             if await self._connects():
                 return
             if give_up_at is not None and loop.time() >= give_up_at:
-                raise UnreachableError(f"no NATS server answers at {self.address}: {self._last_error}")
+                raise UnreachableError(f"no NATS server answers at {self.address}: {self._reason}")
             if pause_s == PAUSES_S[0]:
-                _log.info("waiting for a NATS server at %s: %s", self.address, self._last_error)
+                _log.info("waiting for a NATS server at %s: %s", self.address, self._reason)
 
     @property
     def address(self) -> str:
         """The servers, without the passwords that their URLs may hold."""
-        return ", ".join(urlsplit(server).netloc.rpartition("@")[2] or server for server in self._servers)
+        return ", ".join(server.rpartition("//")[2].rpartition("@")[2] for server in self._servers)
+
+    @property
+    def _reason(self) -> str:
+        """What the client has reported lately, each once: it hides the cause behind what comes of it."""
+        return "; ".join(dict.fromkeys(self._reasons)) or "no answer"
 
     @property
     def connected(self) -> bool:
@@ -117,26 +125,32 @@ class Link:
 
         What waits to be handled is bounded, and the client drops what is beyond. Unbounded is for those who ask for no
         more than they can hold.
+
+        Raises:
+            UnreachableError: the connection has been closed for good.
         """
-        return await self.client.subscribe(  # pyright: ignore[reportUnknownMemberType] - a bare `Future` in its signature
-            subject,
-            queue=queue,
-            cb=on_message,
-            pending_msgs_limit=DEFAULT_SUB_PENDING_MSGS_LIMIT if bounded else 0,
-            pending_bytes_limit=DEFAULT_SUB_PENDING_BYTES_LIMIT if bounded else 0,
-        )
+        try:
+            return await self.client.subscribe(  # pyright: ignore[reportUnknownMemberType] - it has a bare `Future`
+                subject,
+                queue=queue,
+                cb=on_message,
+                pending_msgs_limit=DEFAULT_SUB_PENDING_MSGS_LIMIT if bounded else 0,
+                pending_bytes_limit=DEFAULT_SUB_PENDING_BYTES_LIMIT if bounded else 0,
+            )
+        except (ConnectionClosedError, ConnectionDrainingError) as error:
+            raise UnreachableError(self._ended or str(error)) from error
+
+    async def flush(self) -> None:
+        """Wait until the server knows what it was told before, such as a subscription."""
+        if self.connected:
+            await _never_cancelled(self.client.flush(), FLUSH_WITHIN_S)
 
     async def retire(self, subscription: Subscription, within_s: float) -> None:
-        """End a subscription once everything that the server has sent for it is handled, or `within_s` have passed.
-
-        The client's own draining is waited for, never cancelled: a cancelled one ends its read loop.
-        """
-        if not self.connected:
+        """End a subscription once everything that the server has sent for it is handled, or `within_s` have passed."""
+        if self.connected:
+            await _never_cancelled(subscription.drain(), within_s)
+        else:
             await self.drop(subscription)
-            return
-        draining = asyncio.ensure_future(subscription.drain())
-        draining.add_done_callback(_take_error)
-        await asyncio.wait({draining}, timeout=within_s)
 
     async def drop(self, subscription: Subscription) -> None:
         """End a subscription at once, whatever is still on its way."""
@@ -152,6 +166,7 @@ class Link:
     async def _connects(self) -> bool:
         """One round over the servers. The client is new each time: a second attempt of one adds its servers again."""
         self.client = Client()
+        self._reasons.clear()
         try:
             await self.client.connect(
                 self._servers,
@@ -168,9 +183,12 @@ class Link:
                 flush_timeout=FLUSH_WITHIN_S,
                 ping_interval=PING_EVERY_S,
             )
-        except (NatsError, OSError, TimeoutError):
-            return False  # Why is known already: the client reports it to `_on_error` first.
+        except (NatsError, OSError, TimeoutError) as error:
+            if not self._reasons:  # What the client has told `_on_error` says more than what it raises in the end.
+                self._reasons.append(str(error))
+            return False
         self.client.options["max_reconnect_attempts"] = _FOREVER
+        self.connection_count += 1
         self._up.set()
         return True
 
@@ -183,23 +201,24 @@ class Link:
 
     async def _on_error(self, error: Exception) -> None:
         """Never raises: the client's read loop would end for good, while the connection seems to be alive."""
-        self._last_error = str(error) or type(error).__name__
-        if "permissions violation" in self._last_error:
-            _log.error("the server does not permit it: %s", self._last_error)
-            if refused := _PUBLISH_REFUSED.search(self._last_error):
-                for tell in tuple(self.on_refused):
-                    tell(refused[1])
+        reason = str(error) or type(error).__name__
+        self._reasons.append(reason)
+        if "permissions violation" in reason:
+            _log.error("the server does not permit it: %s", reason)
+            self._tell_refused(reason)
         elif self.connected:
-            _log.warning("the NATS client reports: %s", self._last_error)
+            _log.warning("the NATS client reports: %s", reason)
 
     async def _on_disconnected(self) -> None:
         if self._ended is None:
-            _log.warning("the connection to %s is lost: %s", self.address, self._last_error)
+            _log.warning("the connection to %s is lost: %s", self.address, self._reason)
             self._up.clear()
             self._tell_lost()
 
     async def _on_reconnected(self) -> None:
+        self._reasons.clear()
         _log.info("connected again to %s", self.address)
+        self.connection_count += 1
         self._up.set()
 
     async def _on_closed(self) -> None:
@@ -212,6 +231,11 @@ class Link:
         self._ended = reason
         self._up.set()
         self._tell_lost()
+
+    def _tell_refused(self, reason: str) -> None:
+        if refused := _PUBLISH_REFUSED.search(reason):
+            for tell in tuple(self.on_refused):
+                tell(refused[1])
 
     def _tell_lost(self) -> None:
         for tell in tuple(self.on_lost):
@@ -227,6 +251,13 @@ def _next_server(servers: list[Server], _server_info: dict[str, Any]) -> tuple[S
 def _header_bytes(headers: dict[str, str]) -> int:
     text = "".join((*headers, *headers.values()))
     return _HEADER_FRAME_BYTES + len(headers) * _HEADER_LINE_FRAME_BYTES + len(text.encode())
+
+
+async def _never_cancelled(waiting_for_a_pong: Coroutine[Any, Any, None], within_s: float) -> None:
+    """Stop waiting after a while, but let it go on: the late pong of a wait that is cancelled ends the read loop."""
+    waiting = asyncio.ensure_future(waiting_for_a_pong)
+    waiting.add_done_callback(_take_error)
+    await asyncio.wait({waiting}, timeout=within_s)
 
 
 def _take_error(task: asyncio.Task[None]) -> None:

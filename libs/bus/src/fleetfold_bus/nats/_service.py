@@ -60,6 +60,7 @@ class MicroService:
                 endpoints.append(await self._listen(endpoint, stats))
             for verb, document in self._documents().items():
                 controls.extend(await self._listen_for(verb, document))
+            await self._link.flush()
             yield
         finally:
             await asyncio.gather(*(self._link.retire(endpoint, FINISH_WITHIN_S) for endpoint in endpoints))

@@ -10,9 +10,10 @@ from fleetfold_bus.nats._api import (
     STREAM_NAME_IN_USE,
     ApiError,
     JetStreamApi,
+    JetStreamOffError,
     StreamConfig,
 )
-from fleetfold_bus.port import StreamMismatchError, UnreachableError
+from fleetfold_bus.port import BusError, StreamMismatchError, UnreachableError
 from fleetfold_bus.streams import Stream
 
 READY_WITHIN_S = 30.0
@@ -33,6 +34,8 @@ async def _found_when_ready(api: JetStreamApi, wanted: StreamConfig) -> StreamCo
     while True:
         try:
             return await _found_or_made(api, wanted)
+        except JetStreamOffError as error:
+            raise BusError(str(error)) from None
         except UnreachableError as error:
             if asyncio.get_running_loop().time() >= give_up_at_s:
                 raise

@@ -20,7 +20,7 @@ app = typer.Typer()
 def demo(ctx: typer.Context) -> None:
     """See the whole system at work on this machine, in less than a minute. It leaves nothing behind."""
     try:
-        run_stoppable(run_demo(cast("Settings", ctx.obj), console()))
+        run_stoppable(lambda stop: run_demo(cast("Settings", ctx.obj), console(), stop))
     except StoppedBySignal as stopped:
         sys.stderr.write("fleetfold: stopped; nothing is left behind\n")
         raise typer.Exit(SIGNAL_BASE + stopped.number) from None

@@ -18,7 +18,7 @@ from fleetfold_cli.stack.errors import StackError
 from fleetfold_cli.stack.folder import default_folder, held_folder
 from fleetfold_cli.stack.readiness import fleet_seen, live_nodes
 from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack, telemetry_agent
-from fleetfold_cli.stack.stopping import StoppedBySignal, run_stoppable
+from fleetfold_cli.stack.stopping import Stop, StoppedBySignal, run_stoppable
 from fleetfold_cli.stack.upkeep import keep_running
 from fleetfold_client import Fleet, FleetError
 from fleetfold_contracts.answers import StateAnswer
@@ -45,7 +45,7 @@ def up(
     node_count = described_nodes(fleet)
     folder = data or default_folder(cluster.environment)
     try:
-        run_stoppable(_up(cluster, folder, fleet, node_count, port or FREE_PORT))
+        run_stoppable(lambda stop: _up(stop, cluster, folder, fleet, node_count, port or FREE_PORT))
     except StoppedBySignal:
         console().print(f"Stopped. The data stays in {folder}.")
     except (StackError, FleetError) as error:
@@ -60,16 +60,21 @@ def described_nodes(fleet: str) -> int:
         leave(ExitCode.REJECTED, str(error))
 
 
-async def _up(cluster: Settings, folder: Path, fleet_spec: str, node_count: int, port: int) -> None:
-    screen = console()
+async def _up(stop: Stop, cluster: Settings, folder: Path, fleet_spec: str, node_count: int, port: int) -> None:
     services = (telemetry_agent(fleet_spec), STATE_PROJECTOR, PLACEMENT_SOLVER, DISTRIBUTOR)
     with held_folder(folder):
         stack = Stack(folder, services, environment=cluster.environment, root=cluster.root, port=port, sync_always=True)
-        async with stack, Fleet.connect(stack.url, root=stack.root) as fleet, asyncio.TaskGroup() as upkeep:
-            for part in (stack.server, *stack.services.values()):
-                upkeep.create_task(keep_running(part, screen.print))
-            screen.print(f"NATS listens at {stack.url}. Data and logs are in {folder}.")
-            await _tell_status(fleet, node_count, stack, screen)
+        async with stack, Fleet.connect(stack.url, root=stack.root) as fleet:
+            await stop.unless_stopped(_keep_up(stack, fleet, node_count))
+
+
+async def _keep_up(stack: Stack, fleet: Fleet, node_count: int) -> None:
+    screen = console()
+    screen.print(f"NATS listens at {stack.url}. Data and logs are in {stack.folder}.")
+    async with asyncio.TaskGroup() as upkeep:
+        for part in (stack.server, *stack.services.values()):
+            upkeep.create_task(keep_running(part, screen.print))
+        await _tell_status(fleet, node_count, stack, screen)
 
 
 async def _tell_status(fleet: Fleet, node_count: int, stack: Stack, screen: Console) -> None:

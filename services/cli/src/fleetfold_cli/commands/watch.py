@@ -8,8 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from fleetfold_cli.asking import CONNECT_WITHIN_S, cluster_of
-from fleetfold_cli.exits import errors_as_exit_codes
+from fleetfold_cli.asking import CONNECT_WITHIN_S, cluster_of, errors_as_exit_codes
 from fleetfold_cli.options import AsJson, Root, Server
 from fleetfold_cli.output import console, print_json
 from fleetfold_cli.render.events import event_line

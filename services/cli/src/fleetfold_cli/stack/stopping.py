@@ -2,55 +2,80 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CANCEL_AGAIN_AFTER_S = 0.5
 
 
 class StoppedBySignal(Exception):  # noqa: N818 - it is no error: somebody wanted it
-    """A signal came, and everything is cleaned up."""
+    """A signal came."""
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(number.name)
         self.number = number
 
 
-def run_stoppable(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, or until SIGINT, SIGTERM or SIGHUP; then it is cancelled once, and cleans up undisturbed.
+class Stop:
+    """The first SIGINT, SIGTERM or SIGHUP that came. A second one changes nothing: every clean-up has its limits."""
+
+    def __init__(self) -> None:
+        """Listen. The event loop must run."""
+        self._received: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+        for number in SIGNALS:
+            # Started by `nohup` it is meant to outlive its terminal.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, self._receive, number)
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run some work to its end. Whatever has to be cleaned up in any case stands around this call, not in the work.
+
+        Raises:
+            StoppedBySignal: a signal came before, and the work has been cancelled.
+        """
+        running = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({running, self._received}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                return running.result()
+            raise StoppedBySignal(self._received.result())
+        finally:
+            await cancelled(running)
+
+    def _receive(self, number: signal.Signals) -> None:
+        if not self._received.done():
+            self._received.set_result(number)
+
+
+async def cancelled(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks until all have ended.
+
+    Once is not enough: before Python 3.12 `asyncio.wait_for`, which the NATS client uses, swallows a cancellation that
+    comes at the moment when what it waits for is there.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_AFTER_S)
+
+
+def run_stoppable(main: Callable[[Stop], Awaitable[None]]) -> None:
+    """Run to the end, with a stop that signals set.
 
     Raises:
         StoppedBySignal: a signal came, and the clean-up is done.
     """
+
+    async def run() -> None:
+        await main(Stop())
+
     try:
-        return asyncio.run(_stoppable(main))
+        asyncio.run(run())
     except StoppedBySignal:
-        # An impatient second Ctrl-C finds nothing left to stop.
         for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, signal.SIG_IGN)  # An impatient second Ctrl-C finds nothing left to stop.
         raise
-
-
-async def _stoppable(main: Coroutine[Any, Any, T]) -> T:
-    loop = asyncio.get_running_loop()
-    running = asyncio.ensure_future(main)
-    received: list[signal.Signals] = []
-
-    def stop(number: signal.Signals) -> None:
-        # A second one must not cancel the clean-up itself, which has limits of its own.
-        if not received:
-            running.cancel()
-        received.append(number)
-
-    for number in SIGNALS:
-        # Started by `nohup` it is meant to outlive its terminal.
-        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, stop, number)
-    try:
-        return await running
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        raise StoppedBySignal(received[0]) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from fleetfold_cli.stack.errors import ServiceFailedError, StackError
+from fleetfold_cli.stack.stopping import cancelled
 
 T = TypeVar("T")
 
@@ -76,6 +77,4 @@ async def unless_one_ends(parts: Iterable[Part], main: Coroutine[Any, Any, T]) -
         part = endings[ending]
         raise ServiceFailedError(part.name, f"ended by itself ({ending.result()})", part.log_file)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await cancelled(*tasks)
