@@ -51,7 +51,7 @@ schemas *args:
 
 # Measure
 bench *args:
-    {{ uv }} run python tests/bench {{ args }}
+    {{ uv }} run python -m tests.bench {{ args }}
 
 # Everything that has to hold
 check: lint types contracts (schemas "--check") members test

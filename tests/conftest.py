@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.docker.nats_container import nats_in_container
-from tests.support.streams import remove_streams
 
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts.subjects import Subjects
+from tests.docker.nats_container import nats_in_container
+from tests.support.streams import remove_streams
 
 
 @pytest.fixture

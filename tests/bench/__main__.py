@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import signal
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import msgspec
 import uvloop
 from rich.console import Console
+
+from fleetfold_cli.stack.errors import ServiceFailedError
 from tests.bench import appending, folding, latency, memory, starting
 from tests.bench.measure import Effort, Report, rows, table
 
@@ -23,9 +26,9 @@ BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
 
 FULL = Effort(
     rounds=5,
-    appends=10_000,
-    events=50_000,
-    questions=200,
+    appends=5000,
+    events=20_000,
+    questions=100,
     starts=3,
     fleets=("openb:8", "openb:64"),
     placements=300,
@@ -54,7 +57,12 @@ def _stop_in_good_order_on_sigterm() -> None:
 def main() -> None:
     """Run what the command line names, or everything."""
     arguments = _arguments()
-    reports = uvloop.run(_run(arguments.names or list(BENCHES), QUICK if arguments.quick else FULL, Console()))
+    try:
+        reports = uvloop.run(_run(arguments.names or list(BENCHES), QUICK if arguments.quick else FULL, Console()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("stopped; nothing is left behind")
+    except ServiceFailedError as error:
+        sys.exit(f"{error}\n{error.log}")
     if arguments.json:
         document = {report.title: rows(report) for report in reports}
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))

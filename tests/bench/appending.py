@@ -6,27 +6,28 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from nats.aio.client import Client
-from tests.bench import raw
-from tests.bench.measure import Effort, Report, Series, rate_per_s, take_turns
 
 from fleetfold_bus.nats import NatsBus
 from fleetfold_cli.nats_server import NatsServer
+from fleetfold_cli.stack.tether import tethered
 from fleetfold_contracts.subjects import Subjects
+from tests.bench import raw
+from tests.bench.measure import Effort, Report, Series, rate_per_s, take_turns
 
 PAYLOAD = b"x" * 256
 WRITERS = 2000
 
-RAW_ONE_BY_ONE = "nats-py publish, one by one"
-RAW_ASYNC = "nats-py publish_async"
-ONE_BY_ONE = "NatsBus.append, one by one"
-PIPELINED = f"NatsBus.append, {WRITERS} at once"
+RAW_ONE_BY_ONE = "nats-py, one by one"
+RAW_ASYNC = "nats-py, publish_async"
+ONE_BY_ONE = "NatsBus, one by one"
+PIPELINED = f"NatsBus, {WRITERS} at once"
 AGAINST = {ONE_BY_ONE: RAW_ONE_BY_ONE, RAW_ASYNC: RAW_ONE_BY_ONE, PIPELINED: RAW_ASYNC}
 
 
 async def measure(folder: Path, effort: Effort) -> Report:
     """Messages of 256 bytes, each with an id, into a stream on file."""
     subjects = Subjects("bench")
-    with NatsServer(folder) as server:
+    with NatsServer(folder, launcher=tethered([])) as server:
         client = await raw.connect(server.url)
         bus = await NatsBus.connect(server.url, subjects=subjects, name="bench")
         await bus.ensure_streams()

@@ -4,6 +4,7 @@ import asyncio
 import os
 
 import uvloop
+
 from tests.bench import raw
 
 SUBJECT = "echo"

@@ -6,33 +6,34 @@ from contextlib import aclosing
 from pathlib import Path
 
 from nats.aio.client import Client
-from tests.bench import history, raw
-from tests.bench.measure import Effort, Report, Series, rate_per_s, take_turns
 
 from fleetfold_bus.nats import NatsBus
 from fleetfold_bus.port import Record
 from fleetfold_bus.streams import EVENTS
 from fleetfold_cli.nats_server import NatsServer
+from fleetfold_cli.stack.tether import tethered
 from fleetfold_contracts import codec
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_core.fold import fold
 from fleetfold_core.state import At, State
 from fleetfold_runtime.clock import SystemClock
 from fleetfold_runtime.live_state import LiveState
+from tests.bench import history, raw
+from tests.bench.measure import Effort, Report, Series, rate_per_s, take_turns
 
 SUBJECTS = Subjects("bench")
 STREAM = SUBJECTS.stream(EVENTS)
 
-RAW = "nats-py, overlapped pulls"
+RAW = "nats-py, overlapped"
 READ = "NatsBus.read"
-FOLD = "decode and fold alone"
-READ_AND_FOLD = "LiveState: read and fold"
+FOLD = "decode and fold"
+READ_AND_FOLD = "LiveState"
 GOAL = 0.5
 
 
 async def measure(folder: Path, effort: Effort) -> Report:
     """The same events from the same stream, to the end, again and again."""
-    with NatsServer(folder) as server:
+    with NatsServer(folder, launcher=tethered([])) as server:
         client = await raw.connect(server.url)
         bus = await NatsBus.connect(server.url, subjects=SUBJECTS, name="bench")
         await bus.ensure_streams()

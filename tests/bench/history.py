@@ -3,14 +3,13 @@
 import asyncio
 from datetime import UTC, datetime
 
-from tests.support.cluster import GIB, a_device, a_node
-
 from fleetfold_bus.port import Log
 from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DEFAULT_POOL
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_contracts.workloads import Allocation, Shard, Workload
+from tests.support.cluster import GIB, a_device, a_node
 
 NODES = 16
 DEVICES_A_NODE = 8

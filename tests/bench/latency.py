@@ -8,22 +8,22 @@ from contextlib import aclosing
 from pathlib import Path
 
 from nats.aio.client import Client
-from tests.bench import echo, raw
-from tests.bench.measure import Effort, Report, Series, percentile, repeated_s, take_turns
-from tests.bench.stacks import Running, a_workload, running
 
 from fleetfold_client import Fleet
 from fleetfold_contracts import codec
 from fleetfold_contracts.commands import Place
 from fleetfold_contracts.events import PlacementDecided
 from fleetfold_contracts.subjects import Subjects
+from tests.bench import echo, raw
+from tests.bench.measure import Effort, Report, Series, percentile, repeated_s, take_turns
+from tests.bench.stacks import Running, a_workload, running
 
 SUBJECTS = Subjects()
 PERCENTS = (50, 99)
 
-BARE = "nats-py, echoed"
-ASKED = "api.place, answered"
-PUBLISHED = "cmd.place, seen"
+BARE = "echo"
+ASKED = "api.place"
+PUBLISHED = "cmd.place"
 
 
 async def measure(folder: Path, effort: Effort) -> Report:

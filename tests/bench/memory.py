@@ -6,20 +6,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.measure import Effort, Report, Series
-from tests.bench.stacks import ECHO, Running, a_workload, running
-from tests.support.waiting import eventually
-
 from fleetfold_client import Fleet, Worker
 from fleetfold_contracts.commands import Selector
 from fleetfold_contracts.events import PlacementDecided
+from tests.bench.measure import Effort, Report, Series
+from tests.bench.stacks import ECHO, Running, a_workload, running
+from tests.support.waiting import eventually
 
 PLACED_AT_ONCE = 32
 BATCH_SIZE = 25
 LOADED_WITHIN_S = 120.0
 KIB_A_MIB = 1024
 
-BARE = "nats-py alone (the echo)"
+BARE = "nats-py alone"
 SERVER = "nats-server"
 
 

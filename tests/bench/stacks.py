@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.cluster import GIB
-
 from fleetfold_bus.nats import NatsBus
 from fleetfold_cli.stack.service_process import ServiceSpec
 from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack, telemetry_agent
+from fleetfold_cli.stack.upkeep import unless_one_ends
 from fleetfold_client import Fleet, NoAnswerError
 from fleetfold_contracts.subjects import DEFAULT_ROOT, Subjects
 from fleetfold_contracts.workloads import Shard, Workload
 from fleetfold_devices.fleet_file import load_fleet
+from tests.support.cluster import GIB
 
 ECHO = ServiceSpec("echo", "tests.bench.echo", answers=False)
 """A process that runs the raw client alone."""
@@ -42,11 +42,16 @@ async def running(folder: Path, fleet_spec: str) -> AsyncGenerator[Running, None
         bus = await NatsBus.connect(stack.url, subjects=Subjects(), name="bench", wait_s=READY_WITHIN_S)
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                await stack.answering()
-                await whole_fleet_seen(Fleet(bus), fleet_spec)
+                parts = (stack.server, *stack.services.values())
+                await unless_one_ends(parts, _ready(stack, Fleet(bus), fleet_spec))
             yield Running(stack, bus, Fleet(bus))
         finally:
             await bus.close()
+
+
+async def _ready(stack: Stack, fleet: Fleet, fleet_spec: str) -> None:
+    await stack.answering()
+    await whole_fleet_seen(fleet, fleet_spec)
 
 
 async def whole_fleet_seen(fleet: Fleet, fleet_spec: str) -> None:

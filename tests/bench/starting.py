@@ -9,11 +9,10 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.bench.measure import Effort, Report, Series, take_turns
-from tests.bench.stacks import READY_WITHIN_S, whole_fleet_seen
-
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_client import Fleet
+from tests.bench.measure import Effort, Report, Series, take_turns
+from tests.bench.stacks import READY_WITHIN_S, whole_fleet_seen
 
 SERVER = "nats-server alone"
 ANNOUNCED = re.compile(r"NATS listens at (nats://\S+:\d+)")

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from tests.support.servers import SERVERS
-from tests.support.streams import remove_streams
 
 from fleetfold_bus.memory import MemoryBroker, MemoryBus
 from fleetfold_bus.nats import NatsBus
 from fleetfold_bus.port import Bus
 from fleetfold_contracts.subjects import Subjects
+from tests.support.servers import SERVERS
+from tests.support.streams import remove_streams
 
 Connect = Callable[[], Awaitable[Bus]]
 

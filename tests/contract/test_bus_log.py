@@ -6,12 +6,12 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.contract.bus_steps import append_many, records_up_to_the_end, taken
-from tests.contract.conftest import Connect
 
 from fleetfold_bus.port import Bus, BusError, ConflictError, Guard, Record, TooLargeError, UnreachableError
 from fleetfold_bus.streams import COMMANDS, EVENTS
 from fleetfold_contracts.subjects import Subjects
+from tests.contract.bus_steps import append_many, records_up_to_the_end, taken
+from tests.contract.conftest import Connect
 
 MANY = 20_000
 

@@ -5,12 +5,12 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.contract.bus_steps import records_up_to_the_end, taken
 
 from fleetfold_bus.memory import MemoryBroker, MemoryBus, matches
 from fleetfold_bus.port import Queue, StreamMismatchError
 from fleetfold_bus.streams import COMMANDS, Stream
 from fleetfold_contracts.subjects import Subjects
+from tests.contract.bus_steps import records_up_to_the_end, taken
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SUBJECTS = Subjects("memory")

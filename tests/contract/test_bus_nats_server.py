@@ -7,13 +7,13 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from tests.contract.bus_steps import append_many
 
 from fleetfold_bus.nats import NatsBus
 from fleetfold_bus.streams import EVENTS
 from fleetfold_cli import nats_server
 from fleetfold_cli.nats_server import NatsServer, NatsServerError
 from fleetfold_contracts.subjects import Subjects
+from tests.contract.bus_steps import append_many
 
 
 async def last_event(server: NatsServer, subjects: Subjects, *, append: int = 0) -> int:

@@ -1,6 +1,7 @@
 """The bus on NATS where the server dies: killed, and started again on the same port and store."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -10,8 +11,6 @@ import msgspec
 import pytest
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from tests.contract.bus_steps import append_many, append_surely, records_up_to_the_end, taken
-from tests.support.waiting import eventually
 
 from fleetfold_bus.nats import NatsBus, _queue
 from fleetfold_bus.nats._link import Link
@@ -20,6 +19,8 @@ from fleetfold_bus.streams import COMMANDS
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts.codec import decode
 from fleetfold_contracts.subjects import Subjects
+from tests.contract.bus_steps import append_many, append_surely, records_up_to_the_end, taken
+from tests.support.waiting import eventually
 
 SOON_S = 5.0
 
@@ -295,6 +296,24 @@ async def test_waiting_for_a_server_ends_when_it_comes_up(nats_server: NatsServe
     bus = await asyncio.wait_for(connecting, SOON_S)
     await bus.ensure_streams()
     await bus.close()
+
+
+async def test_a_server_that_hangs_up_is_tried_again_and_leaves_no_socket_open(
+    bus: NatsBus, nats_server: NatsServer, place: str
+) -> None:
+    hung_up = asyncio.Semaphore(0)
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        hung_up.release()
+
+    nats_server.kill()
+    async with await asyncio.start_server(hang_up, nats_server.host, nats_server.port), asyncio.timeout(SOON_S):
+        for _ in range(3):
+            await hung_up.acquire()
+    nats_server.start()
+    await append_surely(bus, place, "new")
+    gc.collect()  # What is collected open is a warning, and that is an error.
 
 
 async def test_a_bus_can_be_closed_while_there_is_no_server(bus: NatsBus, nats_server: NatsServer, stream: str) -> None:

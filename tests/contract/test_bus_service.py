@@ -4,12 +4,12 @@ import asyncio
 import logging
 
 import pytest
-from tests.contract.conftest import Connect
 
 from fleetfold_bus.port import Answer, Bus, Endpoint, Handler, NoAnswerError, Request, Service
 from fleetfold_contracts.answers import FailureAnswer
 from fleetfold_contracts.codec import decode
 from fleetfold_contracts.subjects import Subjects
+from tests.contract.conftest import Connect
 
 
 def service(subjects: Subjects, handler: Handler, verb: str = "echo") -> Service:

@@ -1,6 +1,7 @@
 """Everything in this folder needs a Docker Engine."""
 
 import pytest
+
 from tests.docker.engine import require_engine
 
 

@@ -9,9 +9,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.cluster import Cluster, Logged
-from tests.support.examples import GIB
-from tests.support.waiting import eventually
 
 from fleetfold_bus.nats import NatsBus
 from fleetfold_bus.port import UnreachableError
@@ -19,6 +16,9 @@ from fleetfold_contracts import events as evt
 from fleetfold_contracts.commands import Place
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_contracts.workloads import Shard, Workload
+from tests.support.cluster import Cluster, Logged
+from tests.support.examples import GIB
+from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 NODES = 4

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.cluster import Cluster, cluster_on
-from tests.support.servers import SERVERS
-from tests.support.streams import remove_streams
 
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts.subjects import Subjects
+from tests.support.cluster import Cluster, cluster_on
+from tests.support.servers import SERVERS
+from tests.support.streams import remove_streams
 
 
 @pytest.fixture(params=SERVERS)

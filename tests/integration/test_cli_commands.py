@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.support.fleetfold_command import LISTENS, fleetfold, running
 
 DONE, FAILED, REJECTED, NO_ANSWER, REFUSED = 0, 1, 2, 3, 4

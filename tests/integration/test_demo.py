@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+
 from tests.support.fleetfold_command import Running, processes_that_mention, running, wait_until_none_mention
 
 WITHIN_S = 60

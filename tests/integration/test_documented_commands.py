@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support import needed
-from tests.support.cluster import Cluster, cluster_on
-from tests.support.waiting import eventually
 
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts.answers import StateAnswer
 from fleetfold_contracts.subjects import DEFAULT_ROOT, Subjects
+from tests.support import needed
+from tests.support.cluster import Cluster, cluster_on
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "docs/NATS_CLI.md")

@@ -4,10 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
-
-from tests.support.cluster import Cluster, Logged
-from tests.support.examples import GIB
-from tests.support.waiting import eventually
+from pathlib import Path
 
 from fleetfold_bus.port import Queue
 from fleetfold_bus.streams import WORK
@@ -17,6 +14,9 @@ from fleetfold_contracts import events as evt
 from fleetfold_contracts.answers import StateAnswer
 from fleetfold_contracts.work import Batch
 from fleetfold_contracts.workloads import Shard, Workload
+from tests.support.cluster import Cluster, Logged
+from tests.support.examples import GIB
+from tests.support.waiting import eventually
 
 ITEMS = 20_000
 
@@ -76,10 +76,11 @@ async def _all_laid(cluster: Cluster) -> list[Batch]:
             await delivery.done()
 
 
-async def test_a_killed_projector_answers_the_same_again(cluster: Cluster) -> None:
+async def test_a_killed_projector_answers_the_same_again(cluster: Cluster, tmp_path: Path) -> None:
     await cluster.add_devices(8)
     cluster.start("placement-solver")
-    projector = cluster.start("state-projector")
+    settings = {"data": str(tmp_path / "projector"), "snapshot_interval_s": "0.1"}
+    projector = cluster.start("state-projector", **settings)
     names = [f"model-{index}" for index in range(40)]
     for name in names:
         await cluster.command("place", place(name), name)
@@ -87,7 +88,7 @@ async def test_a_killed_projector_answers_the_same_again(cluster: Cluster) -> No
     before = await _state(cluster)
 
     projector.kill()
-    cluster.start("state-projector")
+    cluster.start("state-projector", **settings)
     after = await _state(cluster)
 
     assert len(after.placements) == len(names)

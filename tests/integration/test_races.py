@@ -3,12 +3,11 @@
 import asyncio
 from collections import Counter
 
-from tests.support.cluster import Cluster
-from tests.support.examples import GIB
-
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.workloads import Shard, Workload
+from tests.support.cluster import Cluster
+from tests.support.examples import GIB
 
 
 def place(name: str, memory_bytes: int = 10 * GIB) -> cmd.Place:

@@ -3,14 +3,14 @@
 import json
 
 import pytest
-from tests.support.cluster import Cluster
-from tests.support.waiting import eventually
 
 from fleetfold_bus.port import TooLargeError
 from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.answers import FailureAnswer
 from fleetfold_contracts.codec import MAX_PAYLOAD_BYTES
+from tests.support.cluster import Cluster
+from tests.support.waiting import eventually
 
 GOOD = b'{"workload": {"workload_id": "good", "shards": [{"memory_bytes": 1}]}}'
 BAD = {

@@ -2,16 +2,15 @@
 
 import asyncio
 
-from tests.support.cluster import Cluster
-from tests.support.examples import GIB
-from tests.support.waiting import eventually
-
 from fleetfold_bus.port import UnreachableError
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.answers import StateAnswer
 from fleetfold_contracts.workloads import Shard, Workload
+from tests.support.cluster import Cluster
+from tests.support.examples import GIB
+from tests.support.waiting import eventually
 
 COMMANDS = 300
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from tests.support.fleetfold_command import (
     LISTENS,
     Running,
@@ -20,21 +21,25 @@ from tests.support.fleetfold_command import (
 FLEET = '[[nodes]]\nname = "only"\ndevices = [{ model = "A10", count = 2 }]\n'
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "fleet.toml").write_text(FLEET)
-    return tmp_path / "data"
-
-
 @contextmanager
 def stack(folder: Path) -> Generator[tuple[Running, str], None, None]:
     """A stack that answers, and where it listens."""
-    fleet = str(folder.parent / "fleet.toml")
-    with running("up", "--fleet", fleet, "--data", str(folder), "--port", "0") as up:
+    fleet = folder.parent / "fleet.toml"
+    fleet.write_text(FLEET)
+    with running("up", "--fleet", str(fleet), "--data", str(folder), "--port", "0") as up:
         listens = LISTENS.search(up.wait_for("NATS listens at"))
         up.wait_for("Ctrl-C stops")
         assert listens is not None
         yield up, listens[1]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Running, str, Path], None, None]:
+    """A stack that several tests use, and its folder."""
+    folder = tmp_path_factory.mktemp("shared") / "data"
+    with stack(folder) as (up, server):
+        yield up, server, folder
+        assert up.stop() == 0
 
 
 def place(server: str, workload_id: str) -> None:
@@ -47,7 +52,8 @@ def placed(server: str) -> list[str]:
     return [placement["workload_id"] for placement in document["placements"]]
 
 
-def test_what_is_placed_outlives_the_stack(folder: Path) -> None:
+def test_what_is_placed_outlives_the_stack(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
     with stack(folder) as (up, server):
         place(server, "first")
         assert up.stop(signal.SIGINT) == 0
@@ -64,39 +70,40 @@ def test_what_is_placed_outlives_the_stack(folder: Path) -> None:
         assert up.stop(signal.SIGTERM) == 0
 
 
-def test_a_folder_and_a_port_are_one_stacks_at_a_time(folder: Path) -> None:
-    with stack(folder) as (up, server):
-        same_folder = fleetfold("up", "--data", str(folder), "--port", "0")
-        same_port = fleetfold("up", "--data", f"{folder}-2", "--port", server.rpartition(":")[2])
-        assert up.stop() == 0
-    assert (same_folder.code, same_port.code) == (1, 1)
-    assert f"in use by process {up.process.pid}" in same_folder.stderr
-    assert "address already in use" in same_port.stderr
-    wait_until_none_mention(str(folder))
+def test_a_folder_is_one_stacks_at_a_time(shared: tuple[Running, str, Path]) -> None:
+    up, _, folder = shared
+    second = fleetfold("up", "--data", str(folder), "--port", "0")
+    assert second.code == 1
+    assert f"in use by process {up.process.pid}" in second.stderr
 
 
-def test_what_dies_is_said_and_started_again(folder: Path) -> None:
-    with stack(folder) as (up, server):
-        for module, name in (("fleetfold_placement_solver", "placement-solver"), ("nats-server", "nats-server")):
-            (process_id,) = [
-                number
-                for number, command in processes_that_mention(str(folder), up.process.pid).items()
-                if module in command
-            ]
-            os.kill(process_id, signal.SIGKILL)
-            assert str(folder) in up.wait_for(f"{name} ended by itself (-9)")
-        placing = ("place", "--id", "w", "--shard-memory", "1GiB", "--command-id", "once")
-        while fleetfold(*placing, FLEETFOLD_NATS_URL=server).code != 0:
-            assert up.process.poll() is None
-        assert placed(server) == ["w"]
-        assert up.stop() == 0
+def test_a_port_is_one_stacks_at_a_time(shared: tuple[Running, str, Path], tmp_path: Path) -> None:
+    _, server, _ = shared
+    second = fleetfold("up", "--data", str(tmp_path), "--port", server.rpartition(":")[2])
+    assert second.code == 1
+    assert "address already in use" in second.stderr
+    wait_until_none_mention(str(tmp_path))
+
+
+def test_what_dies_is_said_and_started_again(shared: tuple[Running, str, Path]) -> None:
+    up, server, folder = shared
+    for module, name in (("fleetfold_placement_solver", "placement-solver"), ("nats-server", "nats-server")):
+        found = processes_that_mention(str(folder), up.process.pid)
+        (process_id,) = [number for number, command in found.items() if module in command]
+        os.kill(process_id, signal.SIGKILL)
+        assert str(folder) in up.wait_for(f"{name} ended by itself (-9)")
+    placing = ("place", "--id", "w", "--shard-memory", "1GiB", "--command-id", "once")
+    while fleetfold(*placing, FLEETFOLD_NATS_URL=server).code != 0:
+        assert up.process.poll() is None
+    assert placed(server) == ["w"]
 
 
 @pytest.mark.parametrize(
     ("fleet", "said"),
     [("openb:0", "openb:1"), ("/no/such.toml", "/no/such.toml: the file"), ("openb:99999", "openb:1213")],
 )
-def test_a_fleet_that_is_described_wrongly_starts_nothing(folder: Path, fleet: str, said: str) -> None:
+def test_a_fleet_that_is_described_wrongly_starts_nothing(tmp_path: Path, fleet: str, said: str) -> None:
+    folder = tmp_path / "data"
     ended = fleetfold("up", "--fleet", fleet, "--data", str(folder), "--port", "0")
     assert ended.code == 2
     assert said in ended.stderr

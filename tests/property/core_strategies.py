@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.support.story import START
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Vendor
@@ -24,6 +24,13 @@ from fleetfold_contracts.workloads import (
 )
 from fleetfold_core.fold import fold, fold_samples, park
 from fleetfold_core.state import At, NodeState, State, WorkState
+from tests.support.story import START
+
+
+def examples(count: int) -> settings:
+    """So many examples, however slow the machine is: how long one takes is not what these tests are about."""
+    return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 NODES = ("n1", "n2", "n3")
 HOMES = {"d1": "n1", "d2": "n1", "d3": "n1", "d4": "n2", "d5": "n2"}

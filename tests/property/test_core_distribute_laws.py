@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetfold_core.distribute import Spread, distribute_by_capacity, distribute_uniform
+from tests.property.core_strategies import examples
 
 item_counts = st.integers(0, 500)
 devices = st.lists(st.sampled_from([f"d{index}" for index in range(12)]), unique=True)
@@ -29,6 +30,7 @@ def assert_conserved(spread: Spread, item_count: int, given_devices: list[str], 
     assert bool(spread.reason) == bool(spread.unassigned)
 
 
+@examples(100)
 @given(item_count=item_counts, names=devices, limit=limits)
 def test_uniform_counts_differ_by_one_at_most_and_leave_nothing_that_has_room(
     item_count: int, names: list[str], limit: int | None
@@ -41,6 +43,7 @@ def test_uniform_counts_differ_by_one_at_most_and_leave_nothing_that_has_room(
     assert not spread.unassigned or all(size == limit for size in counts)
 
 
+@examples(100)
 @given(item_count=item_counts, shares=weighted)
 def test_without_a_limit_each_device_is_within_one_of_its_exact_share(
     item_count: int, shares: dict[str, float]
@@ -55,6 +58,7 @@ def test_without_a_limit_each_device_is_within_one_of_its_exact_share(
     assert bool(spread.unassigned) == (item_count > 0 and not total)
 
 
+@examples(100)
 @given(item_count=item_counts, shares=weighted, limit=st.integers(0, 60))
 def test_a_limit_holds_and_what_it_keeps_back_goes_to_those_with_room(
     item_count: int, shares: dict[str, float], limit: int
@@ -70,6 +74,7 @@ def test_a_limit_holds_and_what_it_keeps_back_goes_to_those_with_room(
         assert abs(count(spread, device) - theirs * Fraction(shares[device]) / total) <= 1
 
 
+@examples(100)
 @given(item_count=item_counts, shares=weighted, limit=limits)
 def test_a_heavier_device_gets_no_less(item_count: int, shares: dict[str, float], limit: int | None) -> None:
     spread = distribute_by_capacity(item_count, shares, limit)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.property.core_strategies import EVENTS, Reader, Step, histories
 
 from fleetfold_contracts.events import EVENT_TYPES
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI
 from fleetfold_core.state import DeviceState, NodeState, State, WorkState
+from tests.property.core_strategies import EVENTS, Reader, Step, examples, histories
 
 KEPT = 2
 
@@ -27,7 +27,7 @@ def test_every_type_of_event_happens_in_these_histories() -> None:
     assert set(EVENTS) == set(EVENT_TYPES.values())
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(history=histories(), data=st.data())
 def test_a_snapshot_and_the_tail_give_what_the_whole_log_gives(history: list[Step], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(history)), label="cut")
@@ -40,7 +40,7 @@ def test_a_snapshot_and_the_tail_give_what_the_whole_log_gives(history: list[Ste
     assert Reader().read(history).state.encode() == whole.encode()
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(history=histories())
 def test_what_is_parked_changes_nothing_but_what_says_so(history: list[Step]) -> None:
     reader = Reader()
@@ -55,7 +55,7 @@ def test_what_is_parked_changes_nothing_but_what_says_so(history: list[Step]) ->
             assert state.encode() == expected.encode()
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(history=histories())
 def test_books_are_kept(history: list[Step]) -> None:
     """What is reserved is what the placements hold, every item is somewhere, and nothing grows for ever."""

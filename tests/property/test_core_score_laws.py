@@ -2,10 +2,11 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.examples import a_device
-from tests.support.story import Story
 
 from fleetfold_core.score import Score, best_device, score
+from tests.property.core_strategies import examples
+from tests.support.examples import a_device
+from tests.support.story import Story
 
 max_bytes = st.integers(0, 100)
 used_bytes = st.none() | st.integers(0, 200)
@@ -17,6 +18,7 @@ def scored(memory: int, used: int | None, busy: float | None, celsius: float | N
     return score(Story().node("n1", a_device("d1", memory)).sample("d1", used, busy, celsius).device("d1"))
 
 
+@examples(100)
 @given(memory=max_bytes, used=used_bytes, busy=percents, celsius=temperatures)
 def test_a_score_is_within_0_and_1_and_says_what_was_absent(
     memory: int, used: int | None, busy: float | None, celsius: float | None
@@ -28,6 +30,7 @@ def test_a_score_is_within_0_and_1_and_says_what_was_absent(
     assert found.absent == tuple(name for name, reading in absent.items() if reading is None)
 
 
+@examples(100)
 @given(
     memory=st.integers(1, 100),
     used=st.tuples(st.integers(0, 200), st.integers(0, 200)),
@@ -43,6 +46,7 @@ def test_a_fuller_busier_or_hotter_device_scores_no_better(
     assert scored(memory, min(used), min(busy), max(celsius)).value <= better.value
 
 
+@examples(100)
 @given(
     readings=st.lists(st.tuples(max_bytes, used_bytes, percents, temperatures), max_size=5),
     needed_bytes=st.integers(0, 60),

@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 from itertools import product
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.property.core_strategies import Cluster, clusters, workloads
-from tests.support.examples import a_device
-from tests.support.story import START, Story
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.workloads import (
@@ -26,9 +23,12 @@ from fleetfold_core.explain import explain
 from fleetfold_core.fold import fold
 from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import At, State
+from tests.property.core_strategies import Cluster, clusters, examples, workloads
+from tests.support.examples import a_device
+from tests.support.story import START, Story
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(cluster=clusters(), workload=workloads())
 def test_a_plan_is_found_exactly_when_there_is_one(cluster: Cluster, workload: Workload) -> None:
     state = cluster.state()
@@ -46,7 +46,7 @@ needs = st.tuples(st.integers(1, 9), st.sampled_from((0, 100, 200, 300)))
 """What a shard asks for: bytes, and thousandths of a device."""
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(cut=st.lists(st.lists(needs, min_size=1, max_size=3), min_size=2, max_size=3), data=st.data())
 def test_what_fills_devices_to_the_last_byte_is_put_together_again(
     cut: list[list[tuple[int, int]]], data: st.DataObject
@@ -66,7 +66,7 @@ def test_what_fills_devices_to_the_last_byte_is_put_together_again(
     assert check(story.state, workload, plan) == []
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     rooms=st.lists(st.tuples(st.integers(4, 12), st.sampled_from((0, 200, 500))), min_size=2, max_size=3),
     asked=st.lists(needs, min_size=2, max_size=5),
@@ -87,7 +87,7 @@ def test_a_packing_is_found_exactly_when_there_is_one(
     assert isinstance(answer, Plan) == there_is_one
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(cluster=clusters(), asked=st.lists(workloads(), min_size=1, max_size=6))
 def test_plans_made_one_after_another_never_promise_anything_twice(cluster: Cluster, asked: list[Workload]) -> None:
     state = cluster.state()
@@ -103,7 +103,7 @@ def test_plans_made_one_after_another_never_promise_anything_twice(cluster: Clus
     assert all(device.reserved_bytes <= device.capabilities.max_memory_bytes for device in state.devices.values())
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(cluster=clusters(), workload=workloads(), data=st.data())
 def test_the_order_in_which_devices_came_changes_no_answer(
     cluster: Cluster, workload: Workload, data: st.DataObject
@@ -121,7 +121,7 @@ def test_the_order_in_which_devices_came_changes_no_answer(
     assert state.encode() == before
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(cluster=clusters(), workload=workloads())
 def test_a_refusal_says_of_every_device_what_stands_in_the_way(cluster: Cluster, workload: Workload) -> None:
     state = cluster.state()
@@ -137,7 +137,7 @@ def test_a_refusal_says_of_every_device_what_stands_in_the_way(cluster: Cluster,
     assert answer.summary
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(cluster=clusters(), workload=workloads(least_shards=1))
 def test_a_device_is_named_as_unfit_exactly_when_no_plan_may_use_it(cluster: Cluster, workload: Workload) -> None:
     state = cluster.state()

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from tests.support.examples import GIB, a_device, a_node
-
 from fleetfold_bus.nats import NatsBus
 from fleetfold_bus.port import BusError, Record
 from fleetfold_bus.streams import EVENTS
@@ -21,6 +19,7 @@ from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.commands import Command
 from fleetfold_contracts.subjects import Subjects
+from tests.support.examples import GIB, a_device, a_node
 
 T = TypeVar("T")
 

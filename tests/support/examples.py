@@ -13,7 +13,7 @@ def a_node(node_id: str) -> Node:
         hostname=node_id,
         cpu_milli=64_000,
         memory_bytes=256 * GIB,
-        beat_interval_s=86_400,
+        beat_interval_s=86_400.0,
     )
 
 

@@ -193,3 +193,33 @@ def kgsl_gpu(tree: Tree) -> None:
         }
     )
     tree.link("sys/class/kgsl/kgsl-3d0", KGSL_GPU)
+
+
+def xe_client(client_id: int, *, cycles: int, all_cycles: int, vram_mib: int = 0, pci: str = "0000:03:00.0") -> str:
+    """What xe tells of a client: here of one that renders and copies."""
+    return (
+        f"pos:\t0\ndrm-driver:\txe\ndrm-client-id:\t{client_id}\ndrm-pdev:\t{pci}\n"
+        f"drm-total-vram0:\t{2 * vram_mib} MiB\ndrm-resident-vram0:\t{vram_mib} MiB\ndrm-resident-gtt:\t192 KiB\n"
+        f"drm-cycles-rcs:\t{cycles}\ndrm-total-cycles-rcs:\t{all_cycles}\n"
+        f"drm-cycles-bcs:\t{all_cycles}\ndrm-total-cycles-bcs:\t{all_cycles}\n"
+    )
+
+
+def i915_client(
+    client_id: int, *, busy_ns: int, pci: str = "0000:05:00.0", local_kib: int = 0, capacity: int = 1
+) -> str:
+    """What i915 tells of a client: here of one that computes."""
+    return (
+        f"drm-driver:\ti915\ndrm-client-id:\t{client_id}\ndrm-pdev:\t{pci}\n"
+        f"drm-memory-local0:\t{local_kib} KiB\ndrm-engine-render:\t0 ns\n"
+        f"drm-engine-compute:\t{busy_ns} ns\ndrm-engine-capacity-compute:\t{capacity}\n"
+        f"drm-engine-video:\t{10**18} ns\n"
+    )
+
+
+def msm_client(client_id: int, *, busy_ns: int) -> str:
+    """What msm tells of a client."""
+    return (
+        f"drm-driver:\tmsm\ndrm-client-id:\t{client_id}\ndrm-engine-gpu:\t{busy_ns} ns\n"
+        f"drm-cycles-gpu:\t1153645024\ndrm-maxfreq-gpu:\t690000000 Hz\n"
+    )

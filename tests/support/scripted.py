@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+
 from tests.fakes.scripted_vendor import Script
 
 FAKE = Path(__file__).parent.parent / "fakes" / "scripted_vendor.py"

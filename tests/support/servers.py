@@ -1,6 +1,7 @@
 """The servers that a suite runs on, by the fixtures in `tests/conftest.py` that give their URLs."""
 
 import pytest
+
 from tests.docker.engine import why_not
 
 BINARY = "nats_binary_url"

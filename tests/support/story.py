@@ -2,14 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.support.examples import GIB, a_device, a_node
-
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Capabilities, Node
 from fleetfold_contracts.samples import NodeSample, Sample
 from fleetfold_contracts.workloads import Allocation, Constraints, Shard, Workload
 from fleetfold_core.fold import fold, fold_samples
 from fleetfold_core.state import At, DeviceState, State
+from tests.support.examples import GIB, a_device, a_node
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

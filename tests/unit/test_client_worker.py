@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from tests.support.waiting import eventually
 
 from fleetfold_bus.memory import MemoryBroker, MemoryBus, MemoryDelivery
 from fleetfold_bus.port import UnreachableError
@@ -19,6 +18,7 @@ from fleetfold_contracts import codec
 from fleetfold_contracts.events import BatchFinished, ItemFailure
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_contracts.work import Batch, Item
+from tests.support.waiting import eventually
 
 SUBJECTS = Subjects()
 DEVICE = "gpu-0"

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from tests.support.examples import GIB, a_device
-from tests.support.story import Story, gib_shard, two_devices
 
 from fleetfold_contracts import codec
 from fleetfold_contracts.codec import ContractError
@@ -14,6 +12,8 @@ from fleetfold_core.distribute import Spread, distribute_by_capacity, distribute
 from fleetfold_core.score import best_device
 from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import Refusal
+from tests.support.examples import GIB, a_device
+from tests.support.story import Story, gib_shard, two_devices
 
 
 def counts(spread: Spread) -> list[int]:

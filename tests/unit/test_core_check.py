@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from tests.support.examples import GIB, a_device
-from tests.support.story import Story, gib_shard
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import DeviceType, Vendor
 from fleetfold_contracts.workloads import Constraints, Host, Shard, Workload
 from fleetfold_core.check import check
 from fleetfold_core.solve import Plan, solve
+from tests.support.examples import GIB, a_device
+from tests.support.story import Story, gib_shard
 
 HOST = Host(cpu_milli=4000, memory_bytes=GIB)
 

@@ -1,12 +1,11 @@
 """Why a workload waits, device by device."""
 
-from tests.support.examples import GIB, a_device
-from tests.support.story import Story, gib_shard
-
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.answers import Verdict
 from fleetfold_contracts.workloads import Host, Reason, Shard, Workload
 from fleetfold_core.explain import explain
+from tests.support.examples import GIB, a_device
+from tests.support.story import Story, gib_shard
 
 
 def test_each_device_says_why_it_cannot_take_the_largest_shard() -> None:

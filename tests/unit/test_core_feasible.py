@@ -1,14 +1,14 @@
 """Each rule that keeps a shard off a device, with the reason that it gives."""
 
 import pytest
-from tests.support.examples import GIB, a_device, a_node
-from tests.support.story import START, Story, gib_shard, two_devices
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.inventory import DeviceType, Vendor
 from fleetfold_contracts.workloads import Constraints, Host, Reason, Shard
 from fleetfold_core.feasible import ANYWHERE, NOTHING, obstacle
+from tests.support.examples import GIB, a_device, a_node
+from tests.support.story import START, Story, gib_shard, two_devices
 
 HALF = gib_shard(1, gpu_milli=500)
 

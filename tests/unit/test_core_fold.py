@@ -4,8 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tests.support.examples import GIB, a_device, a_node
-from tests.support.story import START, Story, gib_shard, two_devices
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import ContractError
@@ -16,6 +14,8 @@ from fleetfold_contracts.workloads import Host, HostAllocation, Shard, Workload
 from fleetfold_core import fold as folding
 from fleetfold_core.fold import fold, fold_samples, park
 from fleetfold_core.state import At, State
+from tests.support.examples import GIB, a_device, a_node
+from tests.support.story import START, Story, gib_shard, two_devices
 
 
 def rebooted(node_id: str = "n1") -> Node:
@@ -272,7 +272,7 @@ def test_a_stray_event_moves_the_guard_of_the_pool_that_it_lies_in() -> None:
 
 def test_a_work_is_through_when_each_batch_came_back_whatever_their_order() -> None:
     story = work(two_devices(), items=30, unassigned=5)
-    story.tell(finished(1, 10), finished(2, 5, 20, 21), finished(0, 10))
+    story.tell(finished(1, 10), finished(2, 5, 20, 21, 21), finished(0, 10))
     state = story.state.works["k"]
     assert (state.done, state.failed, state.unassigned, state.waiting) == (23, 2, 5, {})
     story.tell(evt.WorkCompleted(work_id="k", done=23, failed=2, unassigned=5))

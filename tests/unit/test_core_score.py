@@ -1,11 +1,11 @@
 """What a device's score is made of."""
 
 import pytest
-from tests.support.examples import GIB, a_device
-from tests.support.story import Story, gib_shard, two_devices
 
 from fleetfold_contracts import events as evt
 from fleetfold_core.score import best_device, score
+from tests.support.examples import GIB, a_device
+from tests.support.story import Story, gib_shard, two_devices
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """Where the solver puts a workload, and what it says when it cannot."""
 
 import pytest
-from tests.support.examples import GIB, a_device, a_node
-from tests.support.story import Story, gib_shard, two_devices
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Node
@@ -11,6 +9,8 @@ from fleetfold_core.check import check
 from fleetfold_core.feasible import ANYWHERE, NOTHING
 from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import Refusal
+from tests.support.examples import GIB, a_device, a_node
+from tests.support.story import Story, gib_shard, two_devices
 
 SEVERAL = Constraints(one_shard_per_device=False)
 SAME_NODE = Constraints(same_node=True)
@@ -86,6 +86,13 @@ def test_a_gang_sits_on_one_node() -> None:
     assert [(obstacle.reason, obstacle.nearest) for obstacle in refusal.obstacles[1:]] == [(Reason.DEVICE_TAKEN, "b")]
 
 
+def test_a_gang_takes_the_node_where_its_own_devices_score_best() -> None:
+    story = Story().node("n1", a_device("busy-1"), a_device("busy-2"), a_device("busy-3")).node("n2", a_device("idle"))
+    for device_id in ("busy-1", "busy-2", "busy-3"):
+        story.sample(device_id, 0, 90, 40)
+    assert seats(planned(story, workload(gib_shard(1), constraints=SAME_NODE))) == ["idle"]
+
+
 def test_the_node_of_a_workload_gives_what_is_asked_of_it() -> None:
     story = Story().node("n1", a_device("a"), node=small_node("n1", 4000)).node("n2", a_device("b"))
     plan = planned(story, workload(gib_shard(1), host=Host(cpu_milli=8000, memory_bytes=GIB)))
@@ -125,6 +132,43 @@ def test_packing_that_greedy_misses_is_found() -> None:
     story = two_devices(16 * GIB)
     plan = planned(story, workload(*map(gib_shard, (6, 5, 5, 4, 4, 4, 4)), constraints=SEVERAL))
     assert plan.solver == "search"
+
+
+def test_a_search_too_gives_each_device_one_shard() -> None:
+    """The small device has too little memory for one and too small a share for the other; the large one holds both."""
+    story = (
+        Story().node("n1", a_device("large"), a_device("small", 5 * GIB)).place("x", ("small", Shard(gpu_milli=500)))
+    )
+    refusal = refused(story, workload(gib_shard(6, 100), gib_shard(5, 900)))
+    assert refusal.obstacles[0].detail == "1 of 2 shards find a place"
+
+
+def test_a_node_that_leads_nowhere_says_nothing_of_the_next() -> None:
+    """Devices of 11, 11 and 10 GiB cannot be filled with these shards, and two of 16 can."""
+    story = Story().node("n1", *(a_device(f"n1-{size}-{index}", size * GIB) for index, size in enumerate((11, 11, 10))))
+    story.node("n2", a_device("n2-a", 16 * GIB), a_device("n2-b", 16 * GIB)).sample("n2-a", 0, 100, 90)
+    gang = Constraints(same_node=True, one_shard_per_device=False)
+    plan = planned(story, workload(*map(gib_shard, (6, 5, 5, 4, 4, 4, 4)), constraints=gang))
+    assert set(seats(plan)) == {"n2-a", "n2-b"}
+
+
+def test_equal_devices_are_searched_once() -> None:
+    """Ten devices of 9 GiB cannot hold twenty shards of 4 and one of 5; to try each with each would take for ever."""
+    story = Story().node("n1", *(a_device(f"d{index}", 9 * GIB) for index in range(10)))
+    shards = [gib_shard(4)] * 18 + [gib_shard(5)] * 2 + [gib_shard(6)]
+    asked = workload(*shards, constraints=SEVERAL)
+    assert "may be a way" not in refused(story, asked, budget_steps=2000).summary
+
+
+def test_equal_nodes_are_searched_once() -> None:
+    story = Story()
+    for index in range(200):
+        story.node(f"n{index}", *(a_device(f"n{index}-{place}", 9 * GIB) for place in range(4)))
+    gang = workload(
+        *map(gib_shard, (5, 5, 5, 5, 4, 4, 3, 3, 2)),
+        constraints=Constraints(same_node=True, one_shard_per_device=False),
+    )
+    assert "may be a way" not in refused(story, gang, budget_steps=100).summary
 
 
 def test_a_search_that_is_stopped_does_not_say_impossible() -> None:

@@ -13,7 +13,7 @@ from fleetfold_contracts.samples import Absence, Sample
 from fleetfold_devices import meter
 from fleetfold_devices.catalogue import short_name
 from fleetfold_devices.meter import READINGS, AbsentError, Meter, Probe
-from fleetfold_devices.nvidia import has_tensor_cores
+from fleetfold_devices.nvidia._identity import has_tensor_cores
 from fleetfold_devices.port import DeviceLostError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

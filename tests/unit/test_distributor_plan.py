@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.examples import a_device, a_node
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import ContractError
@@ -16,6 +15,7 @@ from fleetfold_contracts.inventory import Vendor
 from fleetfold_core.fold import fold
 from fleetfold_core.state import At, State
 from fleetfold_distributor.plan import batches, plan_work
+from tests.support.examples import a_device, a_node
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from tests.support.examples import GIB, a_device, a_node
 
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
@@ -12,6 +11,7 @@ from fleetfold_contracts.workloads import Reason, Shard, Workload
 from fleetfold_core.fold import fold
 from fleetfold_core.state import At, State
 from fleetfold_placement_solver.decide import decide
+from tests.support.examples import GIB, a_device, a_node
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

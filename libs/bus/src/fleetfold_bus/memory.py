@@ -159,6 +159,7 @@ class _MemoryStream:
     def __init__(self, stream: Stream, clock: Clock) -> None:
         self.declared = stream
         self.clock = clock
+        self.created = clock()
         self.last_sequence = 0
         self._records: dict[int, Record] = {}
         self._taken_ids: dict[str, tuple[int, datetime]] = {}
@@ -334,6 +335,10 @@ class MemoryBus:
         """The sequence of the newest message (on `filter`); 0 where there is none."""
         source = self._broker.stream(stream)
         return source.last_sequence if filter is None else source.last_on(filter)
+
+    async def created(self, stream: str) -> datetime:
+        """When a stream was made. See the port."""
+        return self._broker.stream(stream).created
 
     async def pull(self, queue: Queue, *, batch: int = 100) -> AsyncGenerator[MemoryDelivery, None]:  # noqa: ARG002
         """Messages of a durable consumer. See the port. They are handed out one by one: nothing waits here."""

@@ -189,6 +189,10 @@ class Log(Protocol):
         """The sequence of the newest message (on `filter`); 0 where there is none."""
         ...
 
+    async def created(self, stream: str) -> datetime:
+        """When a stream was made. One that was deleted and made anew counts from 1 again, and has another time."""
+        ...
+
 
 class Bus(Log, Protocol):
     """All that Fleetfold needs."""

@@ -200,8 +200,14 @@ class Fleet:
         return _outcome(payload)
 
     async def devices(self, query: DevicesQuery = DevicesQuery()) -> DevicesAnswer:  # noqa: B008 - a frozen struct
-        """The devices as they stand."""
-        return _read(await self._ask("devices", query, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
+        """The devices as they stand, asked for page by page."""
+        page = _read(await self._ask("devices", query, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
+        devices = page.devices
+        while page.next_after is not None:
+            query = msgspec.structs.replace(query, after=page.next_after)
+            page = _read(await self._ask("devices", query, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
+            devices += page.devices
+        return msgspec.structs.replace(page, devices=devices)
 
     async def state(self, query: StateQuery = StateQuery()) -> StateAnswer:  # noqa: B008 - a frozen struct
         """The whole cluster but for its devices."""

@@ -30,6 +30,8 @@ class DevicesQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     vendor: Vendor | None = None
     device_type: DeviceType | None = None
     node_id: NodeId | None = None
+    after: DeviceId | None = None
+    """Only those behind this one: what `next_after` of the answer before says."""
     at_least: Count = 0
     """Wait until the answer stands for this log position."""
 
@@ -55,10 +57,12 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DevicesAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Devices in the order of their ids, and the log position that they stand for."""
+    """Devices in the order of their ids, as many as one message holds, and the log position that they stand for."""
 
     position: Count
     devices: tuple[DeviceView, ...] = ()
+    next_after: DeviceId | None = None
+    """Give it as `after` for the rest. Absent: there is none."""
 
 
 class StateQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -120,7 +124,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The whole cluster but for its devices, which `devices` gives."""
+    """The whole cluster but for its devices, which `devices` gives.
+
+    A list is cut where one message would not hold it, the newest kept; `summary` counts them all.
+    """
 
     position: Count
     summary: Summary

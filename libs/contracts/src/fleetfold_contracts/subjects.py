@@ -39,6 +39,15 @@ class Subjects:
         """Every event."""
         return f"{self.root}.evt.>"
 
+    @property
+    def all_node_events(self) -> str:
+        """Every event of every node."""
+        return f"{self.root}.evt.node.>"
+
+    def node_events(self, node: NodeId) -> str:
+        """Every event of a node."""
+        return f"{self.root}.evt.node.{check_token(node)}.>"
+
     def pool_events(self, pool: PoolId) -> str:
         """Every event that changes an allocation in a pool: the filter of each guard, letter for letter."""
         return f"{self.root}.evt.pool.{check_token(pool)}.>"

@@ -19,13 +19,13 @@ OUTCOMES_KEPT_DAYS = 8
 """Longer than a command lives in its stream: while it can come again, its outcome is known."""
 
 OUTCOMES = (
-    evt.PlacementDecided
-    | evt.PlacementRefused
-    | evt.PlacementReleased
-    | evt.DeviceCordoned
-    | evt.DeviceUncordoned
-    | evt.WorkDistributed
-    | evt.CommandRejected
+    evt.PlacementDecided,
+    evt.PlacementRefused,
+    evt.PlacementReleased,
+    evt.DeviceCordoned,
+    evt.DeviceUncordoned,
+    evt.WorkDistributed,
+    evt.CommandRejected,
 )
 """The events of which each command brings about one."""
 

@@ -7,7 +7,8 @@ import msgspec
 from fleetfold_contracts.ids import NodeId
 from fleetfold_contracts.workloads import Allocation, Host, HostAllocation, Shard, Workload
 from fleetfold_core._refusal import refuse
-from fleetfold_core._seating import Party, Ranked, Search, Seat, greedy, ranked
+from fleetfold_core._search import Search
+from fleetfold_core._seating import Party, Ranked, Seat, greedy, ranked
 from fleetfold_core.feasible import device_reason, node_reason
 from fleetfold_core.state import NodeState, Refusal, State
 
@@ -69,10 +70,16 @@ def _groups(state: State, workload: Workload) -> list[list[Ranked]]:
     if not workload.constraints.same_node:
         return [devices]
     by_node: dict[NodeId, list[Ranked]] = {}
-    for entry in sorted(devices):
+    for entry in devices:
         by_node.setdefault(entry[-1].node_id, []).append(entry)
-    most = len(workload.shards)
-    return sorted(by_node.values(), key=lambda group: (sum(entry[0] for entry in group[:most]), group[0][-1].node_id))
+    shard_count = len(workload.shards)
+    order = sorted((_best_sum(group, shard_count), node_id) for node_id, group in by_node.items())
+    return [by_node[node_id] for _, node_id in order]
+
+
+def _best_sum(group: Sequence[Ranked], count: int) -> float:
+    """What the best `count` devices score together, negated as each of them is."""
+    return sum(sorted(negated_score for negated_score, _, _ in group)[:count])
 
 
 def _candidates(state: State, workload: Workload) -> list[Ranked]:

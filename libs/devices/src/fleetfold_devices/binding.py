@@ -63,3 +63,24 @@ class Driver:
             return self.ask(call, *arguments)
         except AbsentError:
             return None
+
+
+class FirstSupported:
+    """The first of some calls that the device and its driver have: what they lack is tried once.
+
+    A call raises AbsentError, for good, where it is lacking.
+    """
+
+    def __init__(self, *calls: Callable[[], Any]) -> None:
+        self._calls = list(calls)
+
+    def __call__(self) -> Any:
+        """What that call answers. Raises what the last one raises where they are all lacking."""
+        while len(self._calls) > 1:
+            try:
+                return self._calls[0]()
+            except AbsentError as error:
+                if not error.for_good:
+                    raise
+                del self._calls[0]
+        return self._calls[0]()

@@ -6,7 +6,8 @@ from fleetfold_contracts.inventory import DeviceType, Vendor
 
 GIB = 1024**3
 
-_BRANDS = frozenset({"amd", "nvidia", "instinct", "radeon", "geforce", "tesla", "quadro"})
+_MAKERS = frozenset({"amd", "apple", "intel", "nvidia", "qualcomm"})
+_BRANDS = _MAKERS | {"instinct", "radeon", "geforce", "tesla", "quadro"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,14 @@
-"""Simulated fleets: nodes of the bundled trace (`openb:64`), or described in a TOML file (`docs/fleets.md`)."""
+"""Simulated fleets: nodes of the bundled trace (`openb:64`), or described in a TOML file (`docs/fleets.md`).
+
+Links between real nodes are declared in a file of the same form, which has nothing but `[[links]]`.
+"""
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -13,7 +16,8 @@ from fleetfold_contracts.ids import token
 from fleetfold_contracts.inventory import MAX_LABELS, DeviceType, Label, Link, LinkKind, Name, Node, Vendor
 from fleetfold_devices.catalogue import GIB, MODELS, Model
 from fleetfold_devices.port import DevicesError
-from fleetfold_devices.simulated import PCIE_3_X16, SimulatedNode, linked_all_to_all
+from fleetfold_devices.scripted_faults import FaultKind, ScriptedFault
+from fleetfold_devices.simulated import PCIE_3_X16, SimulatedNode, linked_all_to_all, nth_device_id
 from fleetfold_devices.trace import TraceNode, pick_nodes, trace_nodes
 
 MAX_NODES = 100_000
@@ -24,12 +28,14 @@ Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 Latency = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Memory = Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_NODES)]
+Tick = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+Ticks = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 # One less than the wire takes: there is one of ours among them.
 NodeLabels = Annotated[dict[Name, Label], msgspec.Meta(max_length=MAX_LABELS - 1)]
 
 
 class FleetError(DevicesError):
-    """A simulated fleet is described wrongly: where, and what is wrong and to be written instead."""
+    """A simulated fleet, or the links of a real one, are described wrongly: where, what is wrong, what to write instead."""
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(f"{where}: {problem}")
@@ -87,20 +93,48 @@ class NodeLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     latency_us: Latency | None = None
 
 
+class DeviceFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What goes wrong on a device, and at which of its samplings."""
+
+    device: str
+    kind: FaultKind
+    at_tick: Tick
+    for_ticks: Ticks | None = None
+    every_ticks: Ticks | None = None
+    code: Name | None = None
+    meaning: Label | None = None
+
+
 class Fleet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     nodes: Annotated[tuple[NodeGroup, ...], msgspec.Meta(min_length=1)]
     links: tuple[NodeLink, ...] = ()
+    faults: tuple[DeviceFault, ...] = ()
+
+
+class LinksFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file in which links between real nodes are declared."""
+
+    links: tuple[NodeLink, ...] = ()
 
 
 _TABLES: dict[str, type[msgspec.Struct]] = {
-    "": Fleet,
     "nodes": NodeGroup,
     "devices": DeviceGroup,
     "device_links": DeviceLinks,
     "links": NodeLink,
+    "faults": DeviceFault,
 }
+_WITH_DURATION = (FaultKind.LOST, FaultKind.FLAPPING, FaultKind.HOT, FaultKind.WEDGED)
+_KINDS_WITH: dict[str, tuple[FaultKind, ...]] = {
+    "for_ticks": _WITH_DURATION,
+    "every_ticks": (FaultKind.FLAPPING,),
+    "code": (FaultKind.FAULT,),
+    "meaning": (FaultKind.FAULT,),
+}
+"""The fields of a fault that mean something for some kinds alone."""
+_File = TypeVar("_File", Fleet, LinksFile)
 
 _OPENB = re.compile(r"openb:(.*)")
 _INDEX = re.compile(r"\[[^]]*]")
@@ -119,9 +153,40 @@ def load_fleet(spec: str, *, seed: int = 0) -> list[SimulatedNode]:
     if traced := _OPENB.fullmatch(spec):
         return [_of_trace(node, seed) for node in pick_nodes(_node_count(traced[1]))]
     try:
-        return _of_file(_read(Path(spec)), seed)
+        return _of_file(_read(Path(spec), Fleet), seed)
     except FleetError as error:
         raise FleetError(f"{spec}: {error.where}", error.problem) from None
+
+
+def load_links(path: str) -> tuple[Link, ...]:
+    """The links between nodes that a TOML file declares.
+
+    Raises:
+        FleetError: the file is none. The message names the field, and what to write.
+    """
+    try:
+        return tuple(
+            _declared(link, f"links[{place}]") for place, link in enumerate(_read(Path(path), LinksFile).links)
+        )
+    except FleetError as error:
+        raise FleetError(f"{path}: {error.where}", error.problem) from None
+
+
+def _declared(link: NodeLink, where: str) -> Link:
+    for end in link.ends:
+        if not _is_token(end):
+            raise FleetError(f"{where}.ends", f"{end!r} cannot be a node's id; `fleetfold links` and the log show them")
+    _refuse_loop(link, where)
+    return _link(link)
+
+
+def _refuse_loop(link: NodeLink, where: str) -> None:
+    if link.ends[0] == link.ends[1]:
+        raise FleetError(f"{where}.ends", "both are the same node; name two")
+
+
+def _link(link: NodeLink) -> Link:
+    return msgspec.convert(msgspec.structs.asdict(link), Link)
 
 
 def _node_count(text: str) -> int:
@@ -149,24 +214,25 @@ def _boot_id(seed: int) -> str:
     return token(f"simulated-{seed}")
 
 
-def _read(path: Path) -> Fleet:
+def _read(path: Path, kind: type[_File]) -> _File:
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Fleet)
+        return msgspec.toml.decode(path.read_bytes(), type=kind)
     except OSError as error:
-        raise FleetError("the file", f"{error.strerror}; give the path of a TOML file, or openb:<count>") from None
+        instead = ", or openb:<count>" if kind is Fleet else ""
+        raise FleetError("the file", f"{error.strerror}; give the path of a TOML file{instead}") from None
     except msgspec.ValidationError as error:
-        raise _field_error(str(error)) from None
+        raise _field_error(str(error), kind) from None
     except ValueError as error:
         raise FleetError("the file", f"is not TOML: {error}") from None
 
 
-def _field_error(message: str) -> FleetError:
+def _field_error(message: str, kind: type[Fleet | LinksFile]) -> FleetError:
     problem, _, at = message.partition(" - at ")
     path = at.strip("`").removeprefix("$").removeprefix(".")
     if missing := _MISSING_FIELD.search(problem):
         return FleetError(f"{path}.{missing[1]}".lstrip("."), "is missing")
     if unknown := _UNKNOWN_FIELD.search(problem):
-        table = _TABLES[_INDEX.sub("", path).rpartition(".")[2]]
+        table = _TABLES.get(_INDEX.sub("", path).rpartition(".")[2], kind)
         fields = ", ".join(table.__struct_fields__)
         return FleetError(f"{path}.{unknown[1]}".lstrip("."), f"there is no such field; there are {fields}")
     return FleetError(path or "the file", problem[:1].lower() + problem[1:])
@@ -175,11 +241,13 @@ def _field_error(message: str) -> FleetError:
 def _of_file(fleet: Fleet, seed: int) -> list[SimulatedNode]:
     _check_names(fleet)
     node_links = _node_links(fleet)
-    nodes: list[SimulatedNode] = []
-    for place, group in enumerate(fleet.nodes):
-        models = list(_models(group, f"nodes[{place}].devices"))
-        nodes += [_described(group, node_id, models, node_links[node_id], seed) for node_id in group.node_ids()]
-    return nodes
+    models = [list(_models(group, f"nodes[{place}].devices")) for place, group in enumerate(fleet.nodes)]
+    faults = _faults(fleet, [len(of_group) for of_group in models])
+    return [
+        _described(group, node_id, of_group, node_links[node_id], faults[node_id], seed)
+        for group, of_group in zip(fleet.nodes, models, strict=True)
+        for node_id in group.node_ids()
+    ]
 
 
 def _check_names(fleet: Fleet) -> None:
@@ -213,10 +281,39 @@ def _node_links(fleet: Fleet) -> defaultdict[str, tuple[Link, ...]]:
         first, second = link.ends
         if strange := {first, second} - known:
             raise FleetError(f"links[{place}].ends", f"there is no node {min(strange)!r}; there is {min(known)!r}")
-        if first == second:
-            raise FleetError(f"links[{place}].ends", "both are the same node; name two")
-        links[first] += (msgspec.convert(msgspec.structs.asdict(link), Link),)
+        _refuse_loop(link, f"links[{place}]")
+        links[first] += (_link(link),)
     return links
+
+
+def _faults(fleet: Fleet, device_counts: list[int]) -> defaultdict[str, dict[str, list[ScriptedFault]]]:
+    """By node, and by device."""
+    faults: defaultdict[str, dict[str, list[ScriptedFault]]] = defaultdict(dict)
+    if not fleet.faults:
+        return faults
+    node_of = {
+        nth_device_id(node_id, place): node_id
+        for group, device_count in zip(fleet.nodes, device_counts, strict=True)
+        for node_id in group.node_ids()
+        for place in range(device_count)
+    }
+    for place, fault in enumerate(fleet.faults):
+        if fault.device not in node_of:
+            there_is = f"there is {min(node_of)!r}" if node_of else "the fleet has none"
+            raise FleetError(f"faults[{place}].device", f"there is no device {fault.device!r}; {there_is}")
+        faults[node_of[fault.device]].setdefault(fault.device, []).append(_scripted(fault, f"faults[{place}]"))
+    return faults
+
+
+def _scripted(fault: DeviceFault, where: str) -> ScriptedFault:
+    given = {field: value for field, value in msgspec.structs.asdict(fault).items() if value is not None}
+    for field, kinds in _KINDS_WITH.items():
+        if field in given and fault.kind not in kinds:
+            raise FleetError(f"{where}.{field}", f"means nothing here; it is for {', '.join(kinds)}")
+    if fault.kind is FaultKind.FAULT and fault.code is None:
+        raise FleetError(f"{where}.code", 'is missing; write what the device reports, such as "XID 79"')
+    del given["device"]
+    return ScriptedFault(**given)
 
 
 def _models(group: NodeGroup, where: str) -> Iterator[Model]:
@@ -248,7 +345,12 @@ def _given(devices: DeviceGroup) -> dict[str, Any]:
 
 
 def _described(
-    group: NodeGroup, node_id: str, models: list[Model], node_links: tuple[Link, ...], seed: int
+    group: NodeGroup,
+    node_id: str,
+    models: list[Model],
+    node_links: tuple[Link, ...],
+    faults: Mapping[str, list[ScriptedFault]],
+    seed: int,
 ) -> SimulatedNode:
     node = Node(
         node_id=node_id,
@@ -260,4 +362,4 @@ def _described(
     )
     among = group.device_links
     links = linked_all_to_all(node_id, len(models), among.kind, among.bandwidth_gbps, among.latency_us) if among else ()
-    return SimulatedNode(node, models, links=links + node_links, seed=seed)
+    return SimulatedNode(node, models, links=links + node_links, seed=seed, faults=faults)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -39,6 +40,12 @@ def host_node(
 def host_memory_bytes() -> int:
     """The memory of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def host_memory_available_bytes(root: Path = ROOT) -> int | None:
+    """The memory that programs here could still have, by the Linux kernel's estimate; None where it gives none."""
+    available = re.search(r"^MemAvailable:\s+(\d+) kB$", _line(root / "proc/meminfo"), re.MULTILINE)
+    return int(available[1]) * 1024 if available else None
 
 
 def _node_id(root: Path, hostname: str) -> NodeId:

@@ -60,6 +60,10 @@ class Wanted:
     """Some drivers take 40 ms for it."""
 
 
+USUALLY_WANTED = Wanted()
+"""What is wanted where nothing else is said."""
+
+
 class DeviceSource(Protocol):
     """The devices of one vendor on one node, real or simulated.
 

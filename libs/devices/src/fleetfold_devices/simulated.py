@@ -1,11 +1,11 @@
 """Simulated nodes on the same port as real ones: seeded, repeatable, and cheap enough for thousands in one process.
 
-A reading depends on the seed, the device, the loads put on it and how often it has been sampled, and on nothing else:
-the clock only stamps it. Each sampling is one tick. The constants below suit a tick of about two seconds.
+A reading depends on the seed, the device, the loads put on it, its scripted faults and how often it has been sampled, and
+on nothing else: the clock only stamps it. Each sampling is one tick. The constants below suit a tick of about two seconds.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
 
@@ -14,6 +14,7 @@ from fleetfold_contracts.inventory import Bytes, Capabilities, Link, LinkKind, N
 from fleetfold_contracts.samples import DeviceHealth, Sample
 from fleetfold_devices.catalogue import Model
 from fleetfold_devices.port import Fault, Inventory
+from fleetfold_devices.scripted_faults import Script, ScriptedFault
 
 OTHERS_MEMORY_SHARE_MAX = 0.2
 """How much of a device's memory those may use whom Fleetfold does not know."""
@@ -24,6 +25,8 @@ OTHERS_UTILIZATION_PERCENT_STEP = 1.0
 IDLE_CELSIUS = (32.0, 40.0)
 FULL_LOAD_RISE_CELSIUS = (42.0, 52.0)
 """Up from the idle temperature. Devices differ within these ranges: under full load some throttle, some do not."""
+FAN_STOPPED_CELSIUS = 110.0
+"""Where a device ends up whose fan stands still, whatever it does. It throttles some ten ticks after that began."""
 THERMAL_INERTIA = 0.9
 """The share of the distance to its final temperature that a device still has after a tick."""
 THROTTLE_CELSIUS = 84.0
@@ -71,10 +74,12 @@ class SimulatedDevice:
         "_temperature_celsius",
         "_throttled",
         "device_id",
+        "fan_stopped",
     )
 
     def __init__(self, device_id: DeviceId, model: Model, seed: int) -> None:
         self.device_id = device_id
+        self.fan_stopped = False
         self._model = model
         digest = hashlib.blake2b(f"{seed}/{device_id}".encode(), digest_size=24).digest()
         self._counter = int.from_bytes(digest[:8])
@@ -139,7 +144,8 @@ class SimulatedDevice:
         self._others_percent = min(OTHERS_UTILIZATION_PERCENT_MAX, max(0.0, percent))
 
     def _warm(self, drive: float) -> None:
-        final = self._idle_celsius + self._full_load_rise_celsius * drive
+        driven = self._idle_celsius + self._full_load_rise_celsius * drive
+        final = FAN_STOPPED_CELSIUS if self.fan_stopped else driven
         self._temperature_celsius = final + (self._temperature_celsius - final) * THERMAL_INERTIA
         limit = RECOVER_CELSIUS if self._throttled else THROTTLE_CELSIUS
         self._throttled = self._temperature_celsius >= limit
@@ -148,10 +154,18 @@ class SimulatedDevice:
 class SimulatedNode:
     """A node with its devices: a DeviceSource that has no hardware behind it, and a `node` to say where it is.
 
-    Its devices are called `<node>-gpu0`, `<node>-gpu1`, … in the order of `models`.
+    Its devices are called `<node>-gpu0`, `<node>-gpu1`, … in the order of `models`. `faults` says what goes wrong on them.
     """
 
-    def __init__(self, node: Node, models: Sequence[Model], *, links: tuple[Link, ...] = (), seed: int = 0) -> None:
+    def __init__(
+        self,
+        node: Node,
+        models: Sequence[Model],
+        *,
+        links: tuple[Link, ...] = (),
+        seed: int = 0,
+        faults: Mapping[DeviceId, Iterable[ScriptedFault]] | None = None,
+    ) -> None:
         self.node = node
         self.name = f"simulated {node.node_id}"
         devices = [
@@ -159,6 +173,14 @@ class SimulatedNode:
         ]
         self._devices = {device.device_id: device for device in devices}
         self._links = links
+        self._scripts = {device_id: Script(scripted) for device_id, scripted in (faults or {}).items()}
+        self._tick = 0
+        self._reported: list[Fault] = []
+
+    @property
+    def device_ids(self) -> Iterable[DeviceId]:
+        """Its devices, those that are lost included."""
+        return self._devices.keys()
 
     def discover(self) -> Inventory:
         """The devices that were described."""
@@ -166,7 +188,18 @@ class SimulatedNode:
 
     def sample(self, now: datetime) -> tuple[Sample, ...]:
         """Go on by one tick, and read every device."""
-        return tuple([device.tick(now) for device in self._devices.values()])
+        tick, self._tick = self._tick, self._tick + 1
+        for device_id, script in self._scripts.items():
+            self._devices[device_id].fan_stopped = script.overheats(tick)
+            self._reported += script.reported(device_id, tick)
+        samples = [device.tick(now) for device in self._devices.values()]
+        if self._scripts:
+            samples = [self._shown(sample, tick) for sample in samples]
+        return tuple(samples)
+
+    def _shown(self, sample: Sample, tick: int) -> Sample:
+        script = self._scripts.get(sample.device_id)
+        return sample if script is None else script.shown(sample, tick)
 
     def set_load(self, device_id: DeviceId, memory_bytes: Bytes, utilization_percent: float) -> None:
         """Say what sits on a device from now on: its memory and utilization rise by it, heat, power and clock follow.
@@ -195,8 +228,9 @@ class SimulatedNode:
         return self._links
 
     def faults(self) -> tuple[Fault, ...]:
-        """None happen."""
-        return ()
+        """Those that were scripted for the ticks since this was last asked."""
+        reported, self._reported = self._reported, []
+        return tuple(reported)
 
     def close(self) -> None:
         """Nothing is held."""

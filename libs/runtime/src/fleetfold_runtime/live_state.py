@@ -25,9 +25,11 @@ _log = get_logger()
 class LiveState:
     """Folds the log as it grows. `state` is read between two awaits, and changed by nobody else."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, clock: Clock, *, with_samples: bool) -> None:
-        """`with_samples`: fold telemetry too. Who needs no readings saves the work."""
-        self.state = State()
+    def __init__(
+        self, bus: Bus, subjects: Subjects, clock: Clock, *, with_samples: bool, state: State | None = None
+    ) -> None:
+        """`with_samples`: fold telemetry too. Who needs no readings saves the work. `state`: where to fold on from."""
+        self.state = State() if state is None else state
         self._bus = bus
         self._subjects = subjects
         self._clock = clock

@@ -31,7 +31,9 @@ async def until(stop: asyncio.Event, source: AsyncGenerator[T, None]) -> AsyncGe
         stopped.cancel()
 
 
-async def _next_unless(stopped: asyncio.Future[Literal[True]], source: AsyncGenerator[T, None]) -> asyncio.Future[T] | None:
+async def _next_unless(
+    stopped: asyncio.Future[Literal[True]], source: AsyncGenerator[T, None]
+) -> asyncio.Future[T] | None:
     following = asyncio.ensure_future(anext(source))
     try:
         await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,6 +19,7 @@ MODULES = {
     "why": "placements",
     "distribute": "work",
     "watch": "watch",
+    "doctor": "doctor",
     "version": "version",
 }
 """Each command with the module that holds it, in the order of the help page."""

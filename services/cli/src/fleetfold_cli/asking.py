@@ -11,6 +11,7 @@ import typer
 from fleetfold_cli.exits import ExitCode, leave
 from fleetfold_cli.settings import Settings
 from fleetfold_client import Fleet, FleetError, NoAnswerError, RejectedError, UnreachableError
+from fleetfold_contracts.ids import check_token
 
 CONNECT_WITHIN_S = 0.5
 
@@ -25,25 +26,30 @@ def ask(ctx: typer.Context, server: str | None, root: str | None, question: Call
         async with Fleet.connect(cluster.server, root=cluster.root, wait_s=CONNECT_WITHIN_S) as fleet:
             return await question(fleet)
 
-    with errors_as_exit_codes(cluster.server):
+    with errors_as_exit_codes():
         return asyncio.run(asked())
 
 
 def cluster_of(ctx: typer.Context, server: str | None, root: str | None) -> Settings:
     """Whom to ask: as typed, else as set."""
     settings = cast("Settings", ctx.obj)
-    return replace(settings, server=server or settings.server, root=root or settings.root)
+    cluster = replace(settings, server=server or settings.server, root=root or settings.root)
+    try:
+        check_token(cluster.root)
+    except ValueError as error:
+        leave(ExitCode.REJECTED, f"the root {error}: use letters, digits, '_' and '-'")
+    return cluster
 
 
 @contextmanager
-def errors_as_exit_codes(server: str) -> Generator[None, None, None]:
+def errors_as_exit_codes() -> Generator[None, None, None]:
     """Turn what goes wrong between us and the fleet into an exit code and a line."""
     try:
         yield
     except UnreachableError as error:
         leave(ExitCode.NO_ANSWER, f"{error}; start one with 'fleetfold up', or name yours with --server")
     except NoAnswerError as error:
-        leave(ExitCode.NO_ANSWER, f"nothing answers at {server}: {error}; are the services running?")
+        leave(ExitCode.NO_ANSWER, f"no answer: {error}; are the services running?")
     except RejectedError as error:
         leave(ExitCode.REJECTED, str(error))
     except FleetError as error:

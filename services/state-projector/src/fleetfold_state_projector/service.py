@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from fleetfold_bus.port import Answer, BusError, Endpoint, Request, Service
+from fleetfold_bus.streams import EVENTS
 from fleetfold_contracts import answers, codec
 from fleetfold_contracts.events import LivenessChanged
 from fleetfold_core.state import State
@@ -13,10 +15,11 @@ from fleetfold_runtime.commands import failure, rejected_answer
 from fleetfold_runtime.live_state import LiveState
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.run import Context
-from fleetfold_runtime.stopping import sleep_unless
+from fleetfold_runtime.stopping import background, sleep_unless
 from fleetfold_state_projector import views
 from fleetfold_state_projector.liveness import change_id, changes
 from fleetfold_state_projector.settings import ProjectorSettings
+from fleetfold_state_projector.snapshots import Origin, Snapshots, origin_of
 
 NAME = "state-projector"
 VERSION = "0.1.0"
@@ -31,11 +34,32 @@ _log = get_logger()
 
 async def serve(context: Context[ProjectorSettings]) -> None:
     """Fold and answer until told to stop."""
-    live = LiveState(context.bus, context.settings.subjects, context.clock, with_samples=True)
+    settings = context.settings
+    if not settings.data:
+        await _serve(context, State())
+        return
+    async with Snapshots.open(Path(settings.data)) as snapshots:
+        origin = await origin_of(context.bus, settings.subjects, VERSION)
+        last_sequence = await context.bus.last_sequence(settings.subjects.stream(EVENTS))
+        state = await snapshots.newest(origin, last_sequence=last_sequence) or State()
+        _log.info("begins", position=state.position)
+        async with background(_keep_saving(snapshots, state, origin, settings.snapshot_interval_s)):
+            await _serve(context, state)
+        await snapshots.save(state, origin)
+
+
+async def _serve(context: Context[ProjectorSettings], state: State) -> None:
+    live = LiveState(context.bus, context.settings.subjects, context.clock, with_samples=True, state=state)
     context.readiness.check = lambda: live.ready
     service = Service(NAME, VERSION, "Answers questions about the cluster", Questions(context, live).endpoints())
     async with live.following(context.stop), context.bus.serve(service):
         await LivenessWatch(context, live).run()
+
+
+async def _keep_saving(snapshots: Snapshots, state: State, origin: Origin, interval_s: float) -> None:
+    while True:
+        await asyncio.sleep(interval_s)
+        await snapshots.save(state, origin)
 
 
 class Questions:

@@ -8,3 +8,6 @@ class ProjectorSettings(Settings, frozen=True, kw_only=True):
 
     offline_after_s: Seconds = 30.0
     """A node that was silent for so long is offline."""
+    data: str = ""
+    """The folder for snapshots. Empty: none are kept, and each start folds the log from its beginning."""
+    snapshot_interval_s: Seconds = 30.0

@@ -3,32 +3,42 @@
 from collections import Counter
 from collections.abc import Iterable
 from statistics import fmean
+from typing import TypeVar
 
-from fleetfold_contracts import answers
+from fleetfold_contracts import answers, codec
 from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.ids import DeviceId, NodeId
 from fleetfold_core.explain import explain as explain_refusal
 from fleetfold_core.score import score
 from fleetfold_core.state import DeviceState, NodeState, Placement, Refusal, State, WorkState
 
+View = TypeVar("View")
+
+DEVICES_BYTES = 700_000
+LIST_BYTES = 250_000
+"""An answer must fit into one message, of which the server takes 1 MiB."""
+
 
 def devices(state: State, query: answers.DevicesQuery) -> answers.DevicesAnswer:
     """The devices that a query asks for, in the order of their ids."""
-    asked = sorted((id_, device) for id_, device in state.devices.items() if _asked_for(device, query))
+    asked = sorted(device_id for device_id, device in state.devices.items() if _asked_for(device_id, device, query))
+    shown = _fitting((_device(state, device_id, state.devices[device_id]) for device_id in asked), DEVICES_BYTES)
+    cut = len(shown) < len(asked)
     return answers.DevicesAnswer(
-        position=state.position, devices=tuple(_device(state, id_, device) for id_, device in asked)
+        position=state.position, devices=shown, next_after=shown[-1].capabilities.device_id if cut else None
     )
 
 
 def cluster(state: State) -> answers.StateAnswer:
     """Everything but the devices."""
     counts = _devices_by_node(state)
+    nodes = (_node(node, counts[node_id]) for node_id, node in sorted(state.nodes.items()))
     return answers.StateAnswer(
         position=state.position,
         summary=summary(state),
-        nodes=tuple(_node(node, counts.get(id_, 0)) for id_, node in sorted(state.nodes.items())),
-        placements=tuple(_placement(placement) for placement in state.all_placements()),
-        works=tuple(_work(work) for work in state.works.values()),
+        nodes=_fitting(nodes, LIST_BYTES),
+        placements=_newest(map(_placement, reversed(state.placements.values())), LIST_BYTES),
+        works=_newest(map(_work, reversed(state.works.values())), LIST_BYTES),
     )
 
 
@@ -44,6 +54,8 @@ def explain(state: State, query: answers.ExplainQuery) -> answers.ExplainAnswer:
     refusal = state.refusal(query.pool, query.workload_id)
     if refusal is not None:
         return _explain_refusal(state, query, refusal)
+    if (query.pool, query.workload_id) in state.released:
+        return _explain_release(state, query)
     raise ContractError(f"nothing is known of a workload {query.workload_id!r}", "$.workload_id")
 
 
@@ -66,10 +78,27 @@ def summary(state: State) -> answers.Summary:
     )
 
 
-def _asked_for(device: DeviceState, query: answers.DevicesQuery) -> bool:
+def _fitting(views: Iterable[View], budget_bytes: int) -> tuple[View, ...]:
+    """The first of the views, as many as fit."""
+    shown: list[View] = []
+    for view in views:
+        budget_bytes -= len(codec.encode(view)) + 1
+        if budget_bytes < 0:
+            break
+        shown.append(view)
+    return tuple(shown)
+
+
+def _newest(views: Iterable[View], budget_bytes: int) -> tuple[View, ...]:
+    """The views that come newest first, as many as fit, the oldest of them first."""
+    return _fitting(views, budget_bytes)[::-1]
+
+
+def _asked_for(device_id: DeviceId, device: DeviceState, query: answers.DevicesQuery) -> bool:
     capabilities = device.capabilities
     return (
-        query.vendor in (None, capabilities.vendor)
+        (query.after is None or device_id > query.after)
+        and query.vendor in (None, capabilities.vendor)
         and query.device_type in (None, capabilities.device_type)
         and query.node_id in (None, device.node_id)
     )
@@ -150,7 +179,17 @@ def _explain_refusal(state: State, query: answers.ExplainQuery, refusal: Refusal
         status="refused",
         summary=refusal.summary,
         obstacles=refusal.obstacles,
-        verdicts=tuple(explain_refusal(state, refusal.workload)),
+        verdicts=_fitting(explain_refusal(state, refusal.workload), DEVICES_BYTES),
+    )
+
+
+def _explain_release(state: State, query: answers.ExplainQuery) -> answers.ExplainAnswer:
+    released_at = state.released[query.pool, query.workload_id]
+    return answers.ExplainAnswer(
+        position=state.position,
+        workload_id=query.workload_id,
+        status="released",
+        summary=f"gave back what it held at {released_at:%Y-%m-%d %H:%M:%S} UTC",
     )
 
 

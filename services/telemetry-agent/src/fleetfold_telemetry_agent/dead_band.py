@@ -14,8 +14,13 @@ class DeadBand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def moved(published: Sample | None, current: Sample, band: DeadBand) -> bool:
-    """Whether a device's readings moved by more than the band since they were last published."""
+    """Whether a device's readings moved by more than the band since they were last published.
+
+    Stale readings always count as moved: their age does.
+    """
     if published is None or published.absent != current.absent or published.throttled != current.throttled:
+        return True
+    if current.stale_s is not None or published.stale_s is not None:
         return True
     return (
         _differs(_memory_percent(published), _memory_percent(current), band.memory_points)

@@ -1,5 +1,6 @@
 """The JetStream API: requests and answers in JSON, on subjects below `$JS.API`."""
 
+from datetime import datetime
 from typing import TypeVar
 
 import msgspec
@@ -67,6 +68,7 @@ class StreamInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A stream as it is."""
 
     config: StreamConfig
+    created: datetime
     state: StreamState
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Self
 
 from fleetfold_bus.nats import _streams
@@ -72,6 +73,11 @@ class NatsBus:
         """
         await _streams.ensure(self._api, declared(self._subjects, replicas=self._replicas))
 
+    async def stream_problems(self) -> dict[str, str | None]:
+        """What is wrong with each declared stream on the server; None where nothing is. Changes nothing."""
+        streams = declared(self._subjects, replicas=self._replicas)
+        return {stream.name: await _streams.problem(self._api, stream) for stream in streams}
+
     async def append(
         self,
         subject: str,
@@ -97,6 +103,10 @@ class NatsBus:
         if filter is None:
             return (await self._api.stream(stream)).state.last_seq
         return await self._api.last_sequence(stream, filter)
+
+    async def created(self, stream: str) -> datetime:
+        """When a stream was made. See the port."""
+        return (await self._api.stream(stream)).created
 
     def pull(self, queue: Queue, *, batch: int = 100) -> AsyncGenerator[NatsDelivery, None]:
         """Messages of a durable consumer. See the port."""

@@ -79,8 +79,8 @@ class Link:
 
     @property
     def _reason(self) -> str:
-        """What the client has reported lately, each once: it hides the cause behind what comes of it."""
-        return "; ".join(dict.fromkeys(self._reasons)) or "no answer"
+        """What the client has reported since it was last connected: it hides the cause behind what comes of it."""
+        return "; ".join(self._reasons) or "no answer"
 
     @property
     def connected(self) -> bool:
@@ -166,7 +166,6 @@ class Link:
     async def _connects(self) -> bool:
         """One round over the servers. The client is new each time: a second attempt of one adds its servers again."""
         self.client = Client()
-        self._reasons.clear()
         try:
             await self.client.connect(
                 self._servers,
@@ -176,7 +175,7 @@ class Link:
                 disconnected_cb=self._on_disconnected,
                 reconnected_cb=self._on_reconnected,
                 closed_cb=self._on_closed,
-                reconnect_to_server_handler=_next_server,
+                reconnect_to_server_handler=self._next_server,
                 reconnect_time_wait=0,
                 max_reconnect_attempts=1,
                 connect_timeout=CONNECT_WITHIN_S,
@@ -192,6 +191,15 @@ class Link:
         self._up.set()
         return True
 
+    def _next_server(self, servers: list[Server], _server_info: dict[str, Any]) -> tuple[Server, float]:
+        """The one that was tried least, after a pause that grows with its attempts."""
+        # The client itself leaves the socket of an attempt that failed half-way open.
+        transport = self.client._transport  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - nobody else has it
+        if transport is not None:
+            transport.close()
+        server = min(servers, key=lambda server: server.reconnects)
+        return server, PAUSES_S[min(server.reconnects, len(PAUSES_S) - 1)]
+
     def _check_size(self, payload_bytes: int, headers: dict[str, str]) -> None:
         """The server cuts the connection for a byte too many, headers counted, and the client then closes for good."""
         size_bytes = payload_bytes + (_header_bytes(headers) if headers else 0)
@@ -202,12 +210,12 @@ class Link:
     async def _on_error(self, error: Exception) -> None:
         """Never raises: the client's read loop would end for good, while the connection seems to be alive."""
         reason = str(error) or type(error).__name__
-        self._reasons.append(reason)
         if "permissions violation" in reason:
             _log.error("the server does not permit it: %s", reason)
             self._tell_refused(reason)
-        elif self.connected:
-            _log.warning("the NATS client reports: %s", reason)
+        elif reason not in self._reasons:
+            _log.log(logging.WARNING if self.connected else logging.INFO, "the NATS client reports: %s", reason)
+            self._reasons.append(reason)
 
     async def _on_disconnected(self) -> None:
         if self._ended is None:
@@ -240,12 +248,6 @@ class Link:
     def _tell_lost(self) -> None:
         for tell in tuple(self.on_lost):
             tell()
-
-
-def _next_server(servers: list[Server], _server_info: dict[str, Any]) -> tuple[Server, float]:
-    """The one that was tried least, after a pause that grows with its attempts."""
-    server = min(servers, key=lambda server: server.reconnects)
-    return server, PAUSES_S[min(server.reconnects, len(PAUSES_S) - 1)]
 
 
 def _header_bytes(headers: dict[str, str]) -> int:

@@ -29,6 +29,19 @@ async def ensure(api: JetStreamApi, streams: Iterable[Stream]) -> None:
         _check(await _found_when_ready(api, wanted), wanted)
 
 
+async def problem(api: JetStreamApi, stream: Stream) -> str | None:
+    """What is wrong with a stream on the server, and what to do about it; None where it is as declared."""
+    wanted = _config(stream)
+    try:
+        _check((await api.stream(wanted.name)).config, wanted)
+    except ApiError as error:
+        missing = error.err_code == NO_SUCH_STREAM
+        return f"the stream {wanted.name} is not there: start a service, which makes it" if missing else str(error)
+    except BusError as error:
+        return str(error)
+    return None
+
+
 async def _found_when_ready(api: JetStreamApi, wanted: StreamConfig) -> StreamConfig:
     give_up_at_s = asyncio.get_running_loop().time() + READY_WITHIN_S
     while True:

@@ -16,7 +16,7 @@ from fleetfold_cli.render.words import count
 from fleetfold_cli.settings import DEFAULT_SERVER, Settings
 from fleetfold_cli.stack.errors import StackError
 from fleetfold_cli.stack.folder import default_folder, held_folder
-from fleetfold_cli.stack.readiness import fleet_seen, live_nodes
+from fleetfold_cli.stack.readiness import THIS_MACHINE, Size, described_size, fleet_seen, live_nodes
 from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack, telemetry_agent
 from fleetfold_cli.stack.stopping import Stop, StoppedBySignal, run_stoppable
 from fleetfold_cli.stack.upkeep import keep_running
@@ -42,44 +42,48 @@ def up(
 ) -> None:
     """Run NATS and the services on this machine until Ctrl-C. The data stays."""
     cluster = cluster_of(ctx, None, root)
-    node_count = described_nodes(fleet)
+    size = size_of(fleet)
     folder = data or default_folder(cluster.environment)
     try:
-        run_stoppable(lambda stop: _up(stop, cluster, folder, fleet, node_count, port or FREE_PORT))
+        run_stoppable(lambda stop: _up(stop, cluster, folder, fleet, size, port or FREE_PORT))
     except StoppedBySignal:
         console().print(f"Stopped. The data stays in {folder}.")
     except (StackError, FleetError) as error:
         leave(ExitCode.FAILED, str(error))
 
 
-def described_nodes(fleet: str) -> int:
-    """How many nodes will join. The command ends here when the fleet is described wrongly."""
+def size_of(fleet: str) -> Size:
+    """How many nodes and devices will join. The command ends here when the fleet is described wrongly."""
     try:
-        return len(fleet_file.load_fleet(fleet)) if fleet else 1
+        return described_size(fleet) if fleet else THIS_MACHINE
     except fleet_file.FleetError as error:
         leave(ExitCode.REJECTED, str(error))
 
 
-async def _up(stop: Stop, cluster: Settings, folder: Path, fleet_spec: str, node_count: int, port: int) -> None:
+async def _up(stop: Stop, cluster: Settings, folder: Path, fleet_spec: str, size: Size, port: int) -> None:
     services = (telemetry_agent(fleet_spec), STATE_PROJECTOR, PLACEMENT_SOLVER, DISTRIBUTOR)
     with held_folder(folder):
         stack = Stack(folder, services, environment=cluster.environment, root=cluster.root, port=port, sync_always=True)
         async with stack, Fleet.connect(stack.url, root=stack.root) as fleet:
-            await stop.unless_stopped(_keep_up(stack, fleet, node_count))
+            try:
+                await stop.unless_stopped(_keep_up(stack, fleet, size))
+            except StoppedBySignal:
+                console().print("Stopping.")
+                raise
 
 
-async def _keep_up(stack: Stack, fleet: Fleet, node_count: int) -> None:
+async def _keep_up(stack: Stack, fleet: Fleet, size: Size) -> None:
     screen = console()
     screen.print(f"NATS listens at {stack.url}. Data and logs are in {stack.folder}.")
     async with asyncio.TaskGroup() as upkeep:
         for part in (stack.server, *stack.services.values()):
             upkeep.create_task(keep_running(part, screen.print))
-        await _tell_status(fleet, node_count, stack, screen)
+        await _tell_status(fleet, size, stack, screen)
 
 
-async def _tell_status(fleet: Fleet, node_count: int, stack: Stack, screen: Console) -> None:
+async def _tell_status(fleet: Fleet, size: Size, stack: Stack, screen: Console) -> None:
     await stack.answering()
-    told = _status(await fleet_seen(fleet, node_count))
+    told = _status(await fleet_seen(fleet, size))
     screen.print(told)
     screen.print(_what_next(stack))
     while True:

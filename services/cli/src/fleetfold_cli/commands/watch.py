@@ -28,14 +28,14 @@ def watch(
 ) -> None:
     """Tell events as they happen, until Ctrl-C. With --json, each is its envelope and its `sequence`."""
     cluster = cluster_of(ctx, server, root)
-    with suppress(KeyboardInterrupt), errors_as_exit_codes(cluster.server):
+    with suppress(KeyboardInterrupt), errors_as_exit_codes():
         asyncio.run(_watch(cluster, after, as_json=as_json))
 
 
 async def _watch(cluster: Settings, after: int | None, *, as_json: bool) -> None:
     async with Fleet.connect(cluster.server, root=cluster.root, wait_s=CONNECT_WITHIN_S) as fleet:
         start = await fleet.position() if after is None else after
-        sys.stderr.write(f"events of {cluster.root} at {cluster.server} behind {start}; Ctrl-C ends\n")
+        sys.stderr.write(f"events of {cluster.root} behind position {start}; Ctrl-C ends\n")
         async with aclosing(fleet.watch(start)) as happenings:
             async for happened in happenings:
                 if as_json:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fleetfold_cli.stack.readiness import Size
 from fleetfold_cli.stack.service_process import ServiceSpec
 from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, telemetry_agent
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Constraints, Shard, Workload
@@ -9,8 +10,8 @@ from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Constraints, Shard, W
 GIB = 1024**3
 
 FLEET = "openb:64"
-FLEET_NODES = 64
 LONE_NODE = "lone-node"
+LONE_NODE_SIZE = Size(nodes=1, devices=2)
 LONE_AGENT = "telemetry-agent-of-lone-node"
 LOCAL_AGENT = "telemetry-agent-of-this-machine"
 
@@ -47,7 +48,7 @@ name = "{LONE_NODE}"
 
 [[nodes.devices]]
 model = "A10"
-count = 2
+count = {LONE_NODE_SIZE.devices}
 """
 
 

@@ -11,6 +11,7 @@ from fleetfold_cli.demo.story import Story
 from fleetfold_cli.demo.tables import print_result
 from fleetfold_cli.settings import DEFAULT_ROOT, Settings
 from fleetfold_cli.stack.folder import passing_folder
+from fleetfold_cli.stack.readiness import THIS_MACHINE, Size, described_size
 from fleetfold_cli.stack.stack import Stack
 from fleetfold_cli.stack.stopping import Stop
 from fleetfold_cli.stack.upkeep import Part, unless_one_ends
@@ -35,7 +36,8 @@ async def run_demo(settings: Settings, screen: Console, stop: Stop) -> None:
                 await running.enter_async_context(stack)
                 fleet = await running.enter_async_context(Fleet.connect(stack.url))
                 step.outcome = f"NATS at {stack.url}, {len(services)} processes, {_local(found=local)}"
-            story = Story(stack, fleet, stage, cast.FLEET_NODES + 1 + local)
+            size = described_size(cast.FLEET) + cast.LONE_NODE_SIZE + (THIS_MACHINE if local else Size())
+            story = Story(stack, fleet, stage, size)
             result = await stop.unless_stopped(unless_one_ends(_expected_to_last(stack), story.tell()))
             with stage.step("Stack stopped") as step:
                 await running.aclose()

@@ -14,7 +14,7 @@ from fleetfold_cli.render.placements import nodes_of
 from fleetfold_cli.render.words import count
 from fleetfold_cli.sizes import format_size
 from fleetfold_cli.stack.errors import ServiceFailedError
-from fleetfold_cli.stack.readiness import fleet_seen
+from fleetfold_cli.stack.readiness import Size, fleet_seen
 from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack
 from fleetfold_client import Fleet, FleetError, Worker
 from fleetfold_contracts.answers import DevicesAnswer, DevicesQuery, StateAnswer, StateQuery
@@ -51,12 +51,12 @@ class Result:
 class Story:
     """The steps, in order. Each names the service that has to play its part, so that a failure names it too."""
 
-    def __init__(self, stack: Stack, fleet: Fleet, stage: Stage, node_count: int) -> None:
+    def __init__(self, stack: Stack, fleet: Fleet, stage: Stage, size: Size) -> None:
         self.result = Result()
         self._stack = stack
         self._fleet = fleet
         self._stage = stage
-        self._node_count = node_count
+        self._size = size
 
     async def tell(self) -> Result:
         """Play all of it."""
@@ -73,7 +73,7 @@ class Story:
         """Every node is heard from."""
         async with self._step("Fleet seen", STATE_PROJECTOR.name) as step:
             await self._stack.answering()
-            summary = (await fleet_seen(self._fleet, self._node_count)).summary
+            summary = (await fleet_seen(self._fleet, self._size)).summary
             memory = format_size(summary.total_memory_bytes)
             step.outcome = f"{count(summary.node_count, 'node')}, {count(summary.device_count, 'device')}, {memory}"
 
@@ -120,21 +120,16 @@ class Story:
     async def work(self, model: PlacementDecided) -> None:
         """Items for the devices of the model, pulled and acknowledged by a worker on each."""
         async with self._step("Items done", DISTRIBUTOR.name) as step:
-            workers = [self._fleet.worker(shard.device_id) for shard in model.allocations]
             done = Counter[int]()
             position = await self._fleet.position()
-            async with asyncio.TaskGroup() as working:
-                for worker in workers:
-                    working.create_task(_work(worker, done, step))
+            async with self._working(model, done, step):
                 items = [{"prompt": number} for number in range(cast.ITEMS)]
                 to = Selector(workload_id=model.workload.workload_id)
                 work = await self._fleet.distribute(items, to=to, batch_size=cast.BATCH_SIZE)
                 completed = await self._first(position, WorkCompleted, lambda event: event.work_id == work.work_id)
-                for worker in workers:
-                    worker.stop()
             if done != dict.fromkeys(range(cast.ITEMS), 1):
                 raise UnexpectedError(f"{len(done):,} of {cast.ITEMS:,} items were done {done.total():,} times in all")
-            step.outcome = f"{completed.done:,} by {count(len(workers), 'worker')}, each once"
+            step.outcome = f"{completed.done:,} by {count(len(model.allocations), 'worker')}, each once"
 
     async def lose_a_node(self) -> None:
         """An agent is killed outright, as if its node had lost power."""
@@ -157,6 +152,17 @@ class Story:
         if isinstance(outcome, PlacementRefused):
             self.result.refusals.append(outcome)
         return outcome
+
+    @asynccontextmanager
+    async def _working(self, model: PlacementDecided, done: Counter[int], step: Step) -> AsyncGenerator[None, None]:
+        workers = [self._fleet.worker(shard.device_id) for shard in model.allocations]
+        working = asyncio.gather(*(_work(worker, done, step) for worker in workers))
+        try:
+            yield
+        finally:
+            for worker in workers:
+                worker.stop()
+            await working
 
     async def _first(self, after: int, kind: type[EventT], holds: Callable[[EventT], bool]) -> EventT:
         async with aclosing(self._fleet.watch(after)) as happenings:

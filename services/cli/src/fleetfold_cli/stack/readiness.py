@@ -2,16 +2,42 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from fleetfold_bus.nats import NatsBus
-from fleetfold_bus.port import NoAnswerError
-from fleetfold_client import Fleet
-from fleetfold_client import NoAnswerError as NoFleetAnswerError
+from fleetfold_bus.port import NoAnswerError, UnreachableError
+from fleetfold_client import Fleet, FleetError
 from fleetfold_contracts.answers import StateAnswer
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.subjects import Subjects
+from fleetfold_devices.fleet_file import load_fleet
 
 ASK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a fleet is at least."""
+
+    nodes: int = 0
+    devices: int = 0
+
+    def __add__(self, other: "Size") -> "Size":
+        return Size(self.nodes + other.nodes, self.devices + other.devices)
+
+
+THIS_MACHINE = Size(nodes=1)
+"""What its agent will find is not known beforehand."""
+
+
+def described_size(fleet: str) -> Size:
+    """The size of a simulated fleet.
+
+    Raises:
+        FleetError: there is no such fleet (of `fleetfold_devices`).
+    """
+    nodes = load_fleet(fleet)
+    return Size(len(nodes), sum(len(node.discover().devices) for node in nodes))
 
 
 async def services_answer(url: str, names: Iterable[str]) -> None:
@@ -28,21 +54,21 @@ async def _answers(bus: NatsBus, subject: str) -> None:
     while True:
         try:
             await bus.ask(subject, b"")
-        except NoAnswerError:
+        except (NoAnswerError, UnreachableError):
             await asyncio.sleep(ASK_EVERY_S)
         else:
             return
 
 
-async def fleet_seen(fleet: Fleet, node_count: int) -> StateAnswer:
-    """Wait until so many nodes are live. Gives the state that shows them."""
+async def fleet_seen(fleet: Fleet, size: Size) -> StateAnswer:
+    """Wait until so many nodes are live and so many devices known. Gives the state that shows them."""
     while True:
         try:
             state = await fleet.state()
-        except NoFleetAnswerError:
-            pass  # The projector is still starting, or starting anew.
+        except FleetError:
+            pass  # The projector, or the server, is still starting.
         else:
-            if live_nodes(state) >= node_count:
+            if live_nodes(state) >= size.nodes and state.summary.device_count >= size.devices:
                 return state
         await asyncio.sleep(ASK_EVERY_S)
 

@@ -1,0 +1,1 @@
+"""Looks after a machine and a cluster: what works, what is missing, what is broken."""
