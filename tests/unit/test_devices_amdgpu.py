@@ -15,7 +15,7 @@ from fleetfold_contracts.samples import Absence, DeviceHealth, DeviceProcess, Sa
 from fleetfold_devices.amd import AmdgpuSource, open_amd
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.meter import HEALTH_READINGS, PCIE_THROUGHPUT, READINGS
-from fleetfold_devices.port import Fault, VendorUnavailableError, Wanted
+from fleetfold_devices.port import VendorUnavailableError, Wanted
 from tests.support.kernel_tree import GIB, MIB, Tree
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -248,9 +248,8 @@ def test_a_gpu_that_hung_is_a_fault(tree: Tree) -> None:
     source = opened(tree)
     tree.write({"sys/class/devcoredump/devcd1/data": ""})
     tree.link("sys/class/devcoredump/devcd1/failing_device", CARD)
-    [fault] = source.faults()
-    assert isinstance(fault, Fault)
-    assert (fault.device_id, source.faults()) == (CARD_ID, ())
+    assert [fault.device_id for fault in source.faults()] == [CARD_ID]
+    assert source.faults() == ()
 
 
 def test_gpus_with_other_drivers_are_left_to_others(tree: Tree) -> None:
@@ -296,7 +295,7 @@ anything = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(st.dictionaries(st.sampled_from([*NUMBERS, *MORE_NUMBERS, *TEXTS, "gpu_metrics"]), anything, max_size=6))
 def test_whatever_the_files_say_is_told_within_bounds_or_absent(tree: Tree, files: dict[str, str | bytes]) -> None:
     amdgpu_card(tree)

@@ -8,7 +8,6 @@ import pytest
 
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Vendor
 from fleetfold_contracts.samples import Absence, DeviceProcess, ThrottleReason
-from fleetfold_devices import meter
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.meter import MEMORY, PCIE_THROUGHPUT, READINGS
 from fleetfold_devices.nvidia._identity import has_tensor_cores
@@ -255,8 +254,3 @@ def test_tensor_cores_are_known_by_generation(
     capability: tuple[int, int] | None, device_name: str, has: bool | None
 ) -> None:
     assert has_tensor_cores(capability, device_name) is has
-
-
-def test_every_throttle_reason_is_told_in_one_order() -> None:
-    assert meter.throttling(set(ThrottleReason)) == (True, tuple(ThrottleReason))
-    assert meter.throttling(set()) == (False, ())

@@ -42,7 +42,7 @@ class Gpu:
 
 
 def card_id(node_id: NodeId, serial: int | None, pci_address: str, model: int | None) -> DeviceId:
-    """A card's id: by its serial number, which stays with it; without one by its slot in the node, and its PCI model."""
+    """A card's id: by its serial number, which stays with it; without one by its slot in the node and its PCI model."""
     if serial is None or serial in NO_SERIAL:
         return token(f"{node_id}-{pci_address}-{'' if model is None else f'{model:04x}'}")
     return f"AMD-{serial:016x}"

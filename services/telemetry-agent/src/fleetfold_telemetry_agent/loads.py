@@ -1,0 +1,97 @@
+"""What sits on simulated devices, by the event log: memory that is reserved, and work that is under way. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fleetfold_contracts import events as evt
+from fleetfold_contracts.ids import DeviceId, PoolId, WorkId, WorkloadId
+from fleetfold_contracts.inventory import Bytes
+from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation
+
+WORKING_PERCENT = 80.0
+"""How busy a device is while batches wait for it or are worked on, beside the shares that are placed on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What sits on a device."""
+
+    memory_bytes: Bytes = 0
+    utilization_percent: float = 0.0
+
+
+class Loads:
+    """The loads of some devices. What an event says of others is passed over."""
+
+    def __init__(self, devices: Iterable[DeviceId]) -> None:
+        """Nothing sits on any of them at first."""
+        self._placed: dict[tuple[PoolId, WorkloadId], tuple[Allocation, ...]] = {}
+        self._allocations: dict[DeviceId, list[Allocation]] = {device: [] for device in devices}
+        self._waiting: defaultdict[WorkId, dict[DeviceId, set[int]]] = defaultdict(dict)
+        self._works_on: dict[DeviceId, set[WorkId]] = {device: set() for device in self._allocations}
+
+    def on(self, device: DeviceId) -> Load:
+        """What sits on one of the devices now."""
+        allocations = self._allocations[device]
+        placed_percent = 100 * sum(allocation.gpu_milli for allocation in allocations) / WHOLE_GPU_MILLI
+        working_percent = WORKING_PERCENT if self._works_on[device] else 0.0
+        return Load(
+            memory_bytes=sum(allocation.memory_bytes for allocation in allocations),
+            utilization_percent=min(100.0, placed_percent + working_percent),
+        )
+
+    def fold(self, event: evt.Event) -> set[DeviceId]:
+        """Take over what happened. Gives the devices whose load may be another now.
+
+        An event that comes twice counts once, and one that ends what never began does nothing.
+        """
+        match event:
+            case evt.PlacementDecided(workload=workload):
+                return self._place((workload.pool, workload.workload_id), event.allocations)
+            case evt.PlacementReleased():
+                return self._place((event.pool, event.workload_id), ())
+            case evt.WorkDistributed():
+                return self._distribute(event)
+            case evt.BatchFinished():
+                return self._finish(event)
+            case evt.WorkCompleted():
+                return self._end(event.work_id, set(self._waiting.get(event.work_id, ())))
+            case _:
+                return set()
+
+    def _place(self, key: tuple[PoolId, WorkloadId], allocations: Iterable[Allocation]) -> set[DeviceId]:
+        before = self._placed.pop(key, ())
+        for allocation in before:
+            self._allocations[allocation.device_id].remove(allocation)
+        ours = tuple(allocation for allocation in allocations if allocation.device_id in self._allocations)
+        for allocation in ours:
+            self._allocations[allocation.device_id].append(allocation)
+        if ours:
+            self._placed[key] = ours
+        return {allocation.device_id for allocation in (*before, *ours)}
+
+    def _distribute(self, event: evt.WorkDistributed) -> set[DeviceId]:
+        if event.work_id in self._waiting:
+            return set()
+        for part in event.assignments:
+            item_count = sum(count for _, count in part.runs)
+            if part.device_id in self._works_on and item_count:
+                self._waiting[event.work_id][part.device_id] = set(range(-(-item_count // event.batch_size)))
+                self._works_on[part.device_id].add(event.work_id)
+        return set(self._waiting.get(event.work_id, ()))
+
+    def _finish(self, event: evt.BatchFinished) -> set[DeviceId]:
+        waiting = self._waiting.get(event.work_id, {}).get(event.device_id)
+        if waiting is None:
+            return set()
+        waiting.discard(event.batch)
+        return set() if waiting else self._end(event.work_id, {event.device_id})
+
+    def _end(self, work: WorkId, devices: set[DeviceId]) -> set[DeviceId]:
+        for device in devices:
+            del self._waiting[work][device]
+            self._works_on[device].discard(work)
+        if not self._waiting[work]:
+            del self._waiting[work]
+        return devices
