@@ -2,7 +2,7 @@
 
     read_source.py VENDOR
 
-A story is a JSON object on one line of the standard input: what is `wanted` of the source, and the `steps`, each a text:
+A story is a JSON object on one line of the standard input: what is `wanted` of the source, and its `steps`. A step is
     NAME=VALUE  set an environment variable, for what comes after in this story
     +VERB       discover, links, health, faults, or reopen: close the source, open another, and discover
     WORDS       set FAKE_GPU to these, and sample

@@ -56,19 +56,18 @@ async def test_the_lines_work_as_typed(running: Cluster, document: str) -> None:
 def _type(nats: str, line: str, url: str) -> str:
     command = [nats, *shlex.split(line, comments=True)[1:]]
     environment = os.environ | {"NATS_URL": url}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
-    )
-    try:
-        if line.startswith(FOR_EVER):
-            assert process.stdout is not None
-            return "".join(process.stdout.readline() for _ in range(3))
-        shown, _ = process.communicate(timeout=30)
-        assert process.returncode == 0, (line, shown)
-        return shown
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            if line.startswith(FOR_EVER):
+                assert process.stdout is not None
+                return "".join(process.stdout.readline() for _ in range(3))
+            shown, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 0, (line, shown)
+    return shown
 
 
 async def _eight_nodes(cluster: Cluster) -> bool:

@@ -158,10 +158,11 @@ def test_what_is_counted_for_a_card_is_told_by_its_first_instance_alone(read: Re
     assert [sample.compute_utilization_percent for sample in samples] == [None, None, 40.0]
 
 
-def test_a_split_card_without_instances_is_a_problem(read: Reader) -> None:
-    seen = read("mig-empty")
+def test_a_split_card_without_instances_is_a_problem_and_no_loss(read: Reader, tmp_path: Path) -> None:
+    seen = read("mig-empty", "+discover", calls=tmp_path / "calls")
     assert [device.device_id for device in seen.devices] == [SECOND]
     assert "no instance was made" in seen.problems[0]
+    assert (tmp_path / "calls").read_text().split().count("nvmlInitWithFlags") == 1
 
 
 def test_health_counts_errors_since_the_driver_was_loaded(read: Reader) -> None:

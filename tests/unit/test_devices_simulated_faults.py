@@ -89,7 +89,11 @@ def test_a_fault_is_reported_once(tmp_path: Path) -> None:
         ('kind = "fault"\nat_tick = 1', "faults[0].code", "XID 79"),
         ('kind = "fault"\nat_tick = 1\ncode = "XID 79"\nfor_ticks = 3', "faults[0].for_ticks", "lost"),
         ('kind = "lost"\nat_tick = 1\ncelsius = 90', "faults[0].celsius", "at_tick"),
-        ('kind = "lost"\nat_tick = 1\n[[faults]]\ndevice = "x"\nkind = "lost"\nat_tick = 1', "faults[1].device", "lab-"),
+        (
+            'kind = "lost"\nat_tick = 1\n[[faults]]\ndevice = "x"\nkind = "hot"\nat_tick = 1',
+            "faults[1].device",
+            "lab-",
+        ),
     ],
 )
 def test_a_wrong_fault_is_refused_with_its_field_and_what_to_write(

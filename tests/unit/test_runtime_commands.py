@@ -120,7 +120,7 @@ async def test_a_verb_of_another_service_is_left_to_it_and_an_unknown_one_is_rej
 
 
 async def test_the_waiting_door_answers_with_the_outcome_and_again_with_the_same(service: Service) -> None:
-    door = CommandDoor(service.bus, SUBJECTS, service.live)
+    door = CommandDoor(service.bus, SUBJECTS, service.live, asyncio.Event())
     request = codec.encode(cmd.Cordon(device_id="d1", command_id="once"))
     async with service.bus.serve(port.Service("test", "0.1.0", "A door", door.endpoints(["cordon"]))):
         first = await service.bus.ask(SUBJECTS.api("cordon"), request)

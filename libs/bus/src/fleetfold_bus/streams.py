@@ -30,7 +30,6 @@ class Stream:
     subjects: tuple[str, ...]
     keeps: Keeps = Keeps.LIMITS
     max_age_s: int = 0
-    max_bytes: int = -1
     duplicate_window_s: int = 2 * MINUTE_S
     replicas: int = 1
 
@@ -43,7 +42,6 @@ def declared(subjects: Subjects, *, replicas: int = 1) -> tuple[Stream, ...]:
             subjects.stream(SAMPLES),
             (subjects.all_samples,),
             max_age_s=HOUR_S,
-            max_bytes=2 * 1024**3,
             replicas=replicas,
         ),
         Stream(subjects.stream(COMMANDS), (subjects.all_commands,), max_age_s=7 * DAY_S, replicas=replicas),

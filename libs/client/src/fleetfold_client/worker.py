@@ -19,6 +19,8 @@ from fleetfold_contracts.work import Batch, Item
 SETTLE_WITHIN_S = 30.0
 HEARTBEAT_S = SETTLE_WITHIN_S / 3
 RETRY_S = 1.0
+FINISHED_REMEMBERED = 1000
+"""So many batches back a worker knows that it is through with one that comes again: its acknowledgement was lost."""
 LONGEST_RETURN_S = 300.0
 
 _log = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class Worker:
         self._device_id = device_id
         self._source = f"{name}/{device_id}"
         self._stop = asyncio.Event()
+        self._finished: dict[str, None] = {}
 
     def stop(self) -> None:
         """Let `items` end behind the batch that is in hand."""
@@ -77,12 +80,19 @@ class Worker:
                 if batch is None:
                     continue
                 async with _held(delivery):
-                    taken = [WorkItem(batch, item) for item in batch.items]
-                    for item in taken:
-                        yield item
-                    failures = tuple(item.failure for item in taken if item.failure)
-                    await self._finish(batch, failures)
-                    await _until_reached(delivery.done)
+                    finished_id = _finished_id(batch)
+                    if finished_id not in self._finished:
+                        taken = [WorkItem(batch, item) for item in batch.items]
+                        for item in taken:
+                            yield item
+                        await self._finish(batch, tuple(item.failure for item in taken if item.failure))
+                        self._remember(finished_id)
+                    await _acknowledge(delivery)
+
+    def _remember(self, finished_id: str) -> None:
+        self._finished[finished_id] = None
+        while len(self._finished) > FINISHED_REMEMBERED:
+            del self._finished[next(iter(self._finished))]
 
     async def _deliveries(self) -> AsyncGenerator[Delivery, None]:
         queue = Queue(
@@ -115,11 +125,21 @@ class Worker:
             item_count=len(batch.items),
             failures=failures,
         )
-        event_id = f"{batch.work_id}.{batch.device_id}.{batch.batch}.finished"
+        event_id = _finished_id(batch)
         payload = codec.encode_event(
             event, id=event_id, source=self._source, time=datetime.now(UTC), cause=batch.work_id
         )
         await _until_reached(lambda: self._bus.append(self._subjects.event(event), payload, message_id=event_id))
+
+
+def _finished_id(batch: Batch) -> str:
+    return f"{batch.work_id}.{batch.device_id}.{batch.batch}.finished"
+
+
+async def _acknowledge(delivery: Delivery) -> None:
+    # A server that was killed may have forgotten whom it handed the batch to. Then it comes again, and is known.
+    with suppress(UnreachableError):
+        await delivery.done()
 
 
 async def _batch_of(delivery: Delivery) -> Batch | None:

@@ -52,10 +52,20 @@ class Subjects:
         """Every event that changes an allocation in a pool: the filter of each guard, letter for letter."""
         return f"{self.root}.evt.pool.{check_token(pool)}.>"
 
+    @property
+    def all_pool_events(self) -> str:
+        """Every event of every pool."""
+        return f"{self.root}.evt.pool.>"
+
     def pool_of(self, event_subject: str) -> PoolId | None:
         """The pool whose ledger an event may change, by the subject that it lies on."""
         words = event_subject.removeprefix(f"{self.root}.evt.").split(".")
         return words[1] if words[0] == "pool" else None
+
+    @property
+    def all_joined(self) -> str:
+        """That a node joined, of every node."""
+        return f"{self.root}.evt.node.*.joined"
 
     @property
     def work_events(self) -> str:
@@ -87,6 +97,10 @@ class Subjects:
     def api(self, verb: str) -> str:
         """Where a question is asked."""
         return f"{self.root}.api.{check_token(verb)}"
+
+    def agent(self, node: NodeId, verb: str) -> str:
+        """Where the agent of one node is asked."""
+        return f"{self.root}.agent.{check_token(node)}.{check_token(verb)}"
 
     def work(self, device: DeviceId) -> str:
         """The batches that wait for a device's worker."""

@@ -35,7 +35,7 @@ NodeLabels = Annotated[dict[Name, Label], msgspec.Meta(max_length=MAX_LABELS - 1
 
 
 class FleetError(DevicesError):
-    """A simulated fleet, or the links of a real one, are described wrongly: where, what is wrong, what to write instead."""
+    """A simulated fleet, or links of a real one, are described wrongly: where, and what is wrong and to be written."""
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(f"{where}: {problem}")
@@ -165,9 +165,8 @@ def load_links(path: str) -> tuple[Link, ...]:
         FleetError: the file is none. The message names the field, and what to write.
     """
     try:
-        return tuple(
-            _declared(link, f"links[{place}]") for place, link in enumerate(_read(Path(path), LinksFile).links)
-        )
+        links = _read(Path(path), LinksFile).links
+        return tuple(_declared(link, f"links[{place}]") for place, link in enumerate(links))
     except FleetError as error:
         raise FleetError(f"{path}: {error.where}", error.problem) from None
 
@@ -175,7 +174,7 @@ def load_links(path: str) -> tuple[Link, ...]:
 def _declared(link: NodeLink, where: str) -> Link:
     for end in link.ends:
         if not _is_token(end):
-            raise FleetError(f"{where}.ends", f"{end!r} cannot be a node's id; `fleetfold links` and the log show them")
+            raise FleetError(f"{where}.ends", f"{end!r} cannot be a node's id; `fleetfold devices` shows the nodes")
     _refuse_loop(link, where)
     return _link(link)
 

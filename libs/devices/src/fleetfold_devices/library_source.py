@@ -54,7 +54,7 @@ class LibrarySource(ABC, Generic[Gpu]):
 
     def __init__(self) -> None:
         self._gpus: tuple[Gpu, ...] = ()
-        self._complete = True
+        self._any_lost = False
         self._watch: FaultWatch[Gpu] = self._new_watch()
         self._unread: tuple[Fault, ...] = ()
 
@@ -72,10 +72,10 @@ class LibrarySource(ABC, Generic[Gpu]):
 
     def discover(self) -> Inventory:
         """See `DeviceSource`."""
-        if not self._complete or any(gpu.meter.lost for gpu in self._gpus):
+        if self._any_lost or any(gpu.meter.lost for gpu in self._gpus):
             self._start_anew()
         finds = self._look()
-        self._gpus, self._complete = finds.kept, not finds.problems
+        self._gpus, self._any_lost = finds.kept, finds.any_lost
         self._watch.listen_to(self._gpus)
         return finds.inventory
 

@@ -224,6 +224,8 @@ class Finds(Generic[Kept]):
 
     found: dict[DeviceId, tuple[Capabilities, Kept]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    any_lost: bool = False
+    """Whether one no longer answers."""
 
     @contextlib.contextmanager
     def looking_at(self, what: str) -> Generator[None]:
@@ -232,6 +234,7 @@ class Finds(Generic[Kept]):
             yield
         except (AbsentError, DeviceLostError) as error:
             self.problems.append(f"{what} does not tell what it is: {error}")
+            self.any_lost |= isinstance(error, DeviceLostError)
 
     def add(self, what: str, capabilities: Capabilities, kept: Kept) -> None:
         """Keep a device, unless another with its id was found before.

@@ -65,12 +65,12 @@ class Script:
         on = self._on(tick)
         if on & {FaultKind.LOST, FaultKind.FLAPPING}:
             return _absent(sample, Absence.LOST)
-        if FaultKind.WEDGED in on:
-            return (
-                _absent(sample, Absence.ERROR) if self._last_good is None else _stale(self._last_good, sample.timestamp)
-            )
-        self._last_good = sample
-        return sample
+        if FaultKind.WEDGED not in on:
+            self._last_good = sample
+            return sample
+        if self._last_good is None:
+            return _absent(sample, Absence.ERROR)
+        return _stale(self._last_good, sample.timestamp)
 
     def reported(self, device_id: str, tick: int) -> list[Fault]:
         """The faults that the device reports at a tick."""

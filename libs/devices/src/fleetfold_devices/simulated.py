@@ -1,7 +1,8 @@
 """Simulated nodes on the same port as real ones: seeded, repeatable, and cheap enough for thousands in one process.
 
-A reading depends on the seed, the device, the loads put on it, its scripted faults and how often it has been sampled, and
-on nothing else: the clock only stamps it. Each sampling is one tick. The constants below suit a tick of about two seconds.
+A reading depends on the seed, the device, the loads put on it, its scripted faults and how often it has been sampled,
+and on nothing else: the clock only stamps it. Each sampling is one tick. The constants below suit a tick of about two
+seconds.
 """
 
 import hashlib
@@ -154,7 +155,8 @@ class SimulatedDevice:
 class SimulatedNode:
     """A node with its devices: a DeviceSource that has no hardware behind it, and a `node` to say where it is.
 
-    Its devices are called `<node>-gpu0`, `<node>-gpu1`, … in the order of `models`. `faults` says what goes wrong on them.
+    Its devices are called `<node>-gpu0`, `<node>-gpu1`, … in the order of `models`. `faults` says what goes wrong on
+    which of them.
     """
 
     def __init__(

@@ -22,7 +22,7 @@ from fleetfold_runtime.clock import Clock
 from fleetfold_runtime.live_state import LiveState
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.metrics import COMMANDS_DONE, DECISION_SECONDS
-from fleetfold_runtime.stopping import sleep_unless, until
+from fleetfold_runtime.stopping import sleep_unless, unless_stopped, until
 
 MESSAGE_ID = "Nats-Msg-Id"
 OUTCOME_WITHIN_S = 4.0
@@ -86,9 +86,10 @@ def rejected_answer(error: codec.ContractError) -> Answer:
 class CommandDoor:
     """Serves `<root>.api.<verb>` for some verbs."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, live: LiveState) -> None:
-        """`live` must follow the log: the outcome is seen there."""
+    def __init__(self, bus: Bus, subjects: Subjects, live: LiveState, stop: asyncio.Event) -> None:
+        """`live` must follow the log: the outcome is seen there. When `stop` is set, nobody is kept waiting."""
         self._bus = bus
+        self._stop = stop
         self._subjects = subjects
         self._live = live
 
@@ -113,13 +114,16 @@ class CommandDoor:
             command_id = command.command_id or id_of_header(request.headers.get(MESSAGE_ID) or uuid.uuid4().hex)
             try:
                 async with asyncio.timeout(OUTCOME_WITHIN_S):
-                    return _answer(await self._done(verb, command_id, request))
+                    outcome = await unless_stopped(self._stop, self._done(verb, command_id, request))
             except TimeoutError:
-                return failure("408", f"no outcome yet; command {command_id} is kept and will be done")
+                return failure("408", f"no outcome yet; ask again for command {command_id}, it is done once")
             except TooLargeError as error:
                 return failure("400", str(error), "$")
             except BusError as error:
-                return failure("503", f"command {command_id} may be lost, ask again with its id: {error}")
+                return failure("503", f"ask again for command {command_id}, it is done once: {error}")
+            if outcome is None:
+                return failure("503", f"the service stops; ask again for command {command_id}, it is done once")
+            return _answer(outcome)
 
         return handle
 

@@ -54,10 +54,14 @@ def run_service(
     except SettingsError as error:
         sys.exit(f"{name}: {error}")
     configure_logs(name, form=settings.log_format, level=settings.log_level)
+    failed = False
     try:
         uvloop.run(_run(name, settings, service))
-    except BusError as error:
-        get_logger().error("cannot go on", reason=str(error))
+    except* BusError as errors:
+        failed = True
+        for error in errors.exceptions:
+            get_logger().error("cannot go on", reason=str(error))
+    if failed:
         sys.exit(2)
 
 

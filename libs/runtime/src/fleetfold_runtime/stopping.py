@@ -4,9 +4,11 @@ import asyncio
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import aclosing, asynccontextmanager
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
+
+CANCEL_AGAIN_AFTER_S = 0.5
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -38,9 +40,7 @@ async def _next_unless(
     try:
         await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        if not following.done():
-            following.cancel()
-            await asyncio.wait({following})  # a generator that still runs cannot be closed
+        await cancelled(following)  # a generator that still runs cannot be closed
     return None if following.cancelled() else following
 
 
@@ -52,8 +52,7 @@ async def background(*running: Coroutine[None, None, None]) -> AsyncGenerator[No
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            await cancelled(*tasks)
 
 
 async def unless_stopped(stop: asyncio.Event, awaited: Awaitable[T]) -> T | None:
@@ -64,8 +63,20 @@ async def unless_stopped(stop: asyncio.Event, awaited: Awaitable[T]) -> T | None
         await asyncio.wait({waiting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         return waiting.result() if waiting.done() else None
     finally:
-        stopped.cancel()
-        waiting.cancel()
+        await cancelled(stopped, waiting)
+
+
+async def cancelled(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks until all have ended.
+
+    Once is not enough: before Python 3.12 `asyncio.wait_for`, which the NATS client uses, swallows a cancellation that
+    comes at the moment when what it waits for is there.
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_AFTER_S)
 
 
 async def sleep_unless(stop: asyncio.Event, seconds: float) -> bool:

@@ -36,7 +36,7 @@ async def serve(context: Context[Settings]) -> None:
     live = LiveState(context.bus, subjects, context.clock, with_samples=False)
     context.readiness.check = lambda: live.ready
     loop = CommandLoop(context.bus, subjects, context.clock, live, name=NAME, verbs=(VERB,))
-    door = CommandDoor(context.bus, subjects, live)
+    door = CommandDoor(context.bus, subjects, live, context.stop)
     service = Service(NAME, VERSION, "Spreads work items over devices", door.endpoints([VERB]))
     distributor = Distributor(context, live, loop)
     async with live.following(context.stop), background(distributor.complete_works()), context.bus.serve(service):

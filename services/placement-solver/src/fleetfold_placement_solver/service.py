@@ -24,7 +24,7 @@ async def serve(context: Context[Settings]) -> None:
     live = LiveState(context.bus, subjects, context.clock, with_samples=True)
     context.readiness.check = lambda: live.ready
     loop = CommandLoop(context.bus, subjects, context.clock, live, name=NAME, verbs=VERBS)
-    door = CommandDoor(context.bus, subjects, live)
+    door = CommandDoor(context.bus, subjects, live, context.stop)
     service = Service(NAME, VERSION, "Puts the shards of a workload on devices", door.endpoints(VERBS))
     async with live.following(context.stop), context.bus.serve(service):
         await loop.run(context.stop, (subjects.all_commands,), Solver(context, live, loop).bring_about)

@@ -114,7 +114,7 @@ class SimulatedHost:
     def __init__(self, source: SimulatedNode, node: Node, settings: AgentSettings, clock: Clock) -> None:
         """`node` is what the source's node is in this run."""
         self.node = node
-        self._source = source
+        self.source = source
         self._clock = clock
         self._opened = False
         self._tiers = settings.tiers()
@@ -125,8 +125,8 @@ class SimulatedHost:
         question = self._tiers.question(self._clock.now(), now_s)
         self._tiers.answered(question, now_s)
         opened, self._opened = not self._opened, True
-        return [Seen(look=look(self._source, question), opened=opened)]
+        return [Seen(look=look(self.source, question), opened=opened)]
 
     async def close(self) -> None:
         """See `Host`."""
-        self._source.close()
+        self.source.close()

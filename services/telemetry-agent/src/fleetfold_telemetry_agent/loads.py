@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DeviceId, PoolId, WorkId, WorkloadId
@@ -21,6 +21,14 @@ class Load:
     utilization_percent: float = 0.0
 
 
+@dataclass(slots=True)
+class _Batches:
+    """Those of one work on one device."""
+
+    count: int
+    finished: set[int] = field(default_factory=set[int])
+
+
 class Loads:
     """The loads of some devices. What an event says of others is passed over."""
 
@@ -28,7 +36,7 @@ class Loads:
         """Nothing sits on any of them at first."""
         self._placed: dict[tuple[PoolId, WorkloadId], tuple[Allocation, ...]] = {}
         self._allocations: dict[DeviceId, list[Allocation]] = {device: [] for device in devices}
-        self._waiting: defaultdict[WorkId, dict[DeviceId, set[int]]] = defaultdict(dict)
+        self._waiting: defaultdict[WorkId, dict[DeviceId, _Batches]] = defaultdict(dict)
         self._works_on: dict[DeviceId, set[WorkId]] = {device: set() for device in self._allocations}
 
     def on(self, device: DeviceId) -> Load:
@@ -77,16 +85,16 @@ class Loads:
         for part in event.assignments:
             item_count = sum(count for _, count in part.runs)
             if part.device_id in self._works_on and item_count:
-                self._waiting[event.work_id][part.device_id] = set(range(-(-item_count // event.batch_size)))
+                self._waiting[event.work_id][part.device_id] = _Batches(-(-item_count // event.batch_size))
                 self._works_on[part.device_id].add(event.work_id)
         return set(self._waiting.get(event.work_id, ()))
 
     def _finish(self, event: evt.BatchFinished) -> set[DeviceId]:
-        waiting = self._waiting.get(event.work_id, {}).get(event.device_id)
-        if waiting is None:
+        batches = self._waiting.get(event.work_id, {}).get(event.device_id)
+        if batches is None:
             return set()
-        waiting.discard(event.batch)
-        return set() if waiting else self._end(event.work_id, {event.device_id})
+        batches.finished.add(event.batch)
+        return self._end(event.work_id, {event.device_id}) if len(batches.finished) >= batches.count else set()
 
     def _end(self, work: WorkId, devices: set[DeviceId]) -> set[DeviceId]:
         for device in devices:

@@ -12,7 +12,8 @@ from fleetfold_devices.fleet_file import FleetError
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.run import Context
 from fleetfold_runtime.stopping import background, sleep_unless, unless_stopped
-from fleetfold_telemetry_agent.hosts import Host, hosts_of
+from fleetfold_telemetry_agent.hosts import Host, SimulatedHost, hosts_of
+from fleetfold_telemetry_agent.load_follower import LoadFollower
 from fleetfold_telemetry_agent.outbox import Outbox
 from fleetfold_telemetry_agent.recall import recall
 from fleetfold_telemetry_agent.reporter import Reporter
@@ -48,13 +49,15 @@ class Agent:
         self._bus = context.bus
         self._outbox = Outbox(context.bus, settings.subjects, context.clock, limit=settings.outbox_limit)
         self._reports = [NodeReport(context, self._outbox, host) for host in hosts]
+        simulated = [host.source for host in hosts if isinstance(host, SimulatedHost)]
+        self._loads = LoadFollower(context.bus, settings.subjects, simulated)
         self._connection_count = context.bus.connection_count
 
     async def run(self) -> None:
         """Report until told to stop; then say that the nodes left."""
         self._context.readiness.check = lambda: self._bus.connected
         service = Service(NAME, VERSION, f"Reports {len(self._reports)} nodes")
-        async with background(self._outbox.run()), self._bus.serve(service):
+        async with background(self._outbox.run(), self._loads.run()), self._bus.serve(service):
             try:
                 await unless_stopped(self._context.stop, self._recall())
                 for report in self._reports:

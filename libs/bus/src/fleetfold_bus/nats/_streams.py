@@ -76,7 +76,6 @@ def _config(stream: Stream) -> StreamConfig:
         subjects=stream.subjects,
         retention=stream.keeps,
         max_age=stream.max_age_s * NANOSECONDS,
-        max_bytes=stream.max_bytes,
         duplicate_window=stream.duplicate_window_s * NANOSECONDS,
         num_replicas=stream.replicas,
     )
@@ -97,7 +96,6 @@ _SECONDS_SETTINGS = frozenset({"max_age", "duplicate_window"})
 _EDIT_FLAGS = {
     "subjects": "--subjects",
     "max_age": "--max-age",
-    "max_bytes": "--max-bytes",
     "duplicate_window": "--dupe-window",
     "num_replicas": "--replicas",
 }

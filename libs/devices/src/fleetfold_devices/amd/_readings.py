@@ -7,8 +7,8 @@ from typing import Any
 from fleetfold_contracts.samples import Absence
 from fleetfold_devices import meter
 from fleetfold_devices.amd._places import Place
-from fleetfold_devices.amd._smi import MIB, NOT_READ_64, figure, metrics
-from fleetfold_devices.amd._throttling import RESIDENCIES, Residencies, by_status
+from fleetfold_devices.amd._smi import MIB, NOT_READ, figure, metrics
+from fleetfold_devices.amd._throttling import NOT_TOLD, RESIDENCIES, Residencies, by_status
 from fleetfold_devices.binding import Driver, FirstSupported
 from fleetfold_devices.host import ROOT
 from fleetfold_devices.meter import AbsentError, Probe
@@ -51,9 +51,13 @@ def _memory(smi: Any, place: Place) -> tuple[int | None, int | None]:
 
 
 def _is_whole_card(smi: Any, handle: Any, total_mib: int) -> bool:
-    # Most versions tell the whole card's memory for each of its partitions. A partition has half of it at most.
-    card_mib = smi.amdsmi_get_gpu_vram_info(handle)["vram_size"]
-    return total_mib * 2 > figure(card_mib)
+    # Most versions tell the whole card's memory for each of its partitions. A partition has half of it at most. Where the
+    # card's is not told, the worse is taken for true: memory must not be promised twice.
+    try:
+        card_mib = smi.amdsmi_get_gpu_vram_info(handle)["vram_size"]
+    except smi.AmdSmiException:
+        return True
+    return card_mib in NOT_READ or total_mib * 2 > card_mib
 
 
 def _utilization(smi: Any, handle: Any) -> tuple[int]:
@@ -102,7 +106,7 @@ def _pcie_throughput(smi: Any, handle: Any) -> tuple[float, ...]:
 
 def _throttling(smi: Any, handle: Any, residencies: Residencies) -> tuple[object, ...]:
     table = metrics(smi, handle)
-    if table.indep_throttle_status != NOT_READ_64:
+    if table.indep_throttle_status != NOT_TOLD:
         return by_status(table.indep_throttle_status)
     return residencies.readings({name: getattr(table, name) for name in RESIDENCIES})
 

@@ -19,8 +19,7 @@ REMEDY = (
 MIB = 1024**2
 """The library says MB, and means this."""
 
-NOT_READ_16, NOT_READ_32, NOT_READ_64 = 2**16 - 1, 2**32 - 1, 2**64 - 1
-NOT_READ = frozenset({NOT_READ_32, NOT_READ_64})
+NOT_READ = frozenset({2**32 - 1, 2**64 - 1})
 """What the library hands out for a figure that it does not have, where the binding does not make it "N/A"."""
 
 

@@ -34,7 +34,6 @@ MEANINGS = {
     119: "the GPU's system processor (GSP) did not answer in time; reset the GPU",
     120: "the GPU's system processor (GSP) failed; reset the GPU",
     121: "the link between GPU and processor (C2C) corrected an error",
-    123: "the GPU's power controller could not be asked; reset the GPU",
     136: "an NVLink could not be trained; reset the GPU",
     137: "a program made a forbidden access to another GPU over NVLink",
     140: "a memory error could not be recovered from; reset the GPU",

@@ -5,10 +5,11 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from fleetfold_runtime.stopping import cancelled
+
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-CANCEL_AGAIN_AFTER_S = 0.5
 
 
 class StoppedBySignal(Exception):  # noqa: N818 - it is no error: somebody wanted it
@@ -48,19 +49,6 @@ class Stop:
     def _receive(self, number: signal.Signals) -> None:
         if not self._received.done():
             self._received.set_result(number)
-
-
-async def cancelled(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks until all have ended.
-
-    Once is not enough: before Python 3.12 `asyncio.wait_for`, which the NATS client uses, swallows a cancellation that
-    comes at the moment when what it waits for is there.
-    """
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_AFTER_S)
 
 
 def run_stoppable(main: Callable[[Stop], Awaitable[None]]) -> None:

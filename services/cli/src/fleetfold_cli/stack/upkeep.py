@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from fleetfold_cli.stack.errors import ServiceFailedError, StackError
-from fleetfold_cli.stack.stopping import cancelled
+from fleetfold_runtime.stopping import cancelled
 
 T = TypeVar("T")
 
