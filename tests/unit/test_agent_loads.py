@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.agents import agent_context
-from tests.support.waiting import eventually
 
 from fleetfold_bus.memory import MemoryBroker, MemoryBus
 from fleetfold_bus.streams import SAMPLES
@@ -22,6 +20,8 @@ from fleetfold_runtime.stopping import background
 from fleetfold_telemetry_agent.loads import WORKING_PERCENT, Load, Loads
 from fleetfold_telemetry_agent.service import serve
 from fleetfold_telemetry_agent.settings import AgentSettings
+from tests.support.agents import agent_context
+from tests.support.waiting import eventually
 
 GIB = 1024**3
 SUBJECTS = Subjects()

@@ -20,6 +20,7 @@ from fleetfold_client.errors import (
 )
 from fleetfold_client.worker import Worker
 from fleetfold_contracts import codec
+from fleetfold_contracts.agents import USUAL_PROBE_BYTES, ProbeAnswer, ProbeQuery
 from fleetfold_contracts.answers import (
     DevicesAnswer,
     DevicesQuery,
@@ -27,6 +28,8 @@ from fleetfold_contracts.answers import (
     ExplainQuery,
     Failure,
     FailureAnswer,
+    LinksAnswer,
+    LinksQuery,
     StateAnswer,
     StateQuery,
 )
@@ -213,6 +216,26 @@ class Fleet:
         """The whole cluster but for its devices."""
         return _read(await self._ask("state", query, timeout_s=QUERY_TIMEOUT_S), StateAnswer)
 
+    async def links(self, query: LinksQuery = LinksQuery()) -> LinksAnswer:  # noqa: B008 - a frozen struct
+        """The links between devices, and between nodes."""
+        return _read(await self._ask("links", query, timeout_s=QUERY_TIMEOUT_S), LinksAnswer)
+
+    async def probe(
+        self,
+        node_id: str,
+        peer: str,
+        *,
+        byte_count: int = USUAL_PROBE_BYTES,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> ProbeAnswer:
+        """What a TCP connection from one node to another carries: so many bytes are sent, for two seconds at most."""
+        query = ProbeQuery(peer=peer, byte_count=byte_count)
+        try:
+            subject = self._subjects.agent(node_id, "probe")
+        except ValueError as error:
+            raise RejectedError(str(error)) from error
+        return _read(await self._ask_at(subject, query, timeout_s=timeout_s), ProbeAnswer)
+
     async def explain(self, workload_id: str, *, pool: str = DEFAULT_POOL) -> ExplainAnswer:
         """Why a workload sits where it sits, or why it sits nowhere.
 
@@ -250,8 +273,11 @@ class Fleet:
         return self._subjects.stream(EVENTS)
 
     async def _ask(self, verb: str, question: msgspec.Struct, *, timeout_s: float) -> bytes:
+        return await self._ask_at(self._subjects.api(verb), question, timeout_s=timeout_s)
+
+    async def _ask_at(self, subject: str, question: msgspec.Struct, *, timeout_s: float) -> bytes:
         try:
-            payload = await self._bus.ask(self._subjects.api(verb), codec.encode(question), timeout_s=timeout_s)
+            payload = await self._bus.ask(subject, codec.encode(question), timeout_s=timeout_s)
         except port.BusError as error:
             raise _fleet_error(error) from error
         _raise_failure(payload)

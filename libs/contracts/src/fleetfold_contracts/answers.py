@@ -4,7 +4,7 @@ import msgspec
 
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, NodeId, PoolId, WorkId, WorkloadId
-from fleetfold_contracts.inventory import Bytes, Capabilities, Count, DeviceType, Milli, Vendor
+from fleetfold_contracts.inventory import Bytes, Capabilities, Count, DeviceType, Link, Milli, Vendor
 from fleetfold_contracts.samples import Instant, Sample
 from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle, Reason
 
@@ -134,6 +134,28 @@ class StateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     nodes: tuple[NodeView, ...] = ()
     placements: tuple[PlacementView, ...] = ()
     works: tuple[WorkView, ...] = ()
+
+
+class LinksQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which links. Empty: all."""
+
+    node_id: NodeId | None = None
+    """Only those that this node sees."""
+    at_least: Count = 0
+
+
+class LinkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A link, and the node that sees it."""
+
+    node_id: NodeId
+    link: Link
+
+
+class LinksAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Links in the order of the nodes that see them."""
+
+    position: Count
+    links: tuple[LinkView, ...] = ()
 
 
 class ExplainQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO
@@ -40,9 +41,13 @@ def serve(open_source: Callable[[], DeviceSource]) -> None:
     try:
         source = open_source()
         while True:
-            _send(replies, look(source, questions.get()))
+            _send(replies, look(source, questions.get(), _now))
     except VendorUnavailableError as error:
         _send(replies, Unavailable.of(error))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _own_stdout() -> BinaryIO:

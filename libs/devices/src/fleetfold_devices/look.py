@@ -1,16 +1,18 @@
 """A look at a source: all that is asked of it at a time, and what it tells."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 import msgspec
 
 from fleetfold_contracts.inventory import Link
-from fleetfold_contracts.samples import DeviceHealth, Instant, Sample
+from fleetfold_contracts.samples import DeviceHealth, Sample
 from fleetfold_devices.port import DeviceSource, Fault, Inventory
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What to look at beside the readings, which are stamped `now`."""
+    """What to look at beside the readings."""
 
-    now: Instant
     health: bool = False
     topology: bool = False
     """Look for devices and links anew. A source that was just opened has none before."""
@@ -26,8 +28,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="l
     faults: tuple[Fault, ...] = ()
 
 
-def look(source: DeviceSource, question: Question) -> Look:
-    """Ask a source. May block, as all of its calls.
+def look(source: DeviceSource, question: Question, now: Callable[[], datetime]) -> Look:
+    """Ask a source. May block, as all of its calls. What is read is stamped with the time of its reading.
 
     Raises:
         VendorUnavailableError: the driver went away. Close the source and open another.
@@ -36,7 +38,7 @@ def look(source: DeviceSource, question: Question) -> Look:
     return Look(
         inventory=inventory,
         links=source.links() if question.topology else None,
-        samples=source.sample(question.now),
-        health=source.health(question.now) if question.health else (),
+        samples=source.sample(now()),
+        health=source.health(now()) if question.health else (),
         faults=source.faults(),
     )

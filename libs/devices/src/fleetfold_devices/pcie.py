@@ -21,3 +21,8 @@ def bandwidth_gbps(generation: int, lanes: int) -> float | None:
 def generation(lane_gigatransfers: float) -> int:
     """The generation whose lanes make so many transfers a second, in 10⁹. 0: none does."""
     return {2.5: 1, 5.0: 2, 8.0: 3, 16.0: 4, 32.0: 5, 64.0: 6}.get(lane_gigatransfers, 0)
+
+
+def slower_gbps(first_gbps: float | None, second_gbps: float | None) -> float | None:
+    """What two links in a row carry: as much as the slower of them. None where one is not known."""
+    return None if first_gbps is None or second_gbps is None else min(first_gbps, second_gbps)

@@ -13,6 +13,7 @@ MODULES = {
     "devices": "devices",
     "cordon": "devices",
     "uncordon": "devices",
+    "links": "links",
     "place": "placements",
     "release": "placements",
     "placements": "placements",

@@ -26,7 +26,7 @@ VERSION = "0.1.0"
 READ_OWN_WRITE_WITHIN_S = 4.0
 LOOK_EVERY_S = 0.25
 
-Query = answers.DevicesQuery | answers.StateQuery | answers.ExplainQuery
+Query = answers.DevicesQuery | answers.StateQuery | answers.LinksQuery | answers.ExplainQuery
 QueryT = TypeVar("QueryT", bound=Query)
 
 _log = get_logger()
@@ -75,6 +75,7 @@ class Questions:
         return [
             self._endpoint("devices", answers.DevicesQuery, views.devices),
             self._endpoint("state", answers.StateQuery, lambda state, _: views.cluster(state)),
+            self._endpoint("links", answers.LinksQuery, views.links),
             self._endpoint("explain", answers.ExplainQuery, views.explain),
         ]
 

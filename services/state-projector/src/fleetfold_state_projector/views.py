@@ -42,6 +42,15 @@ def cluster(state: State) -> answers.StateAnswer:
     )
 
 
+def links(state: State, query: answers.LinksQuery) -> answers.LinksAnswer:
+    """The links that a query asks for, in the order of the nodes that see them."""
+    asked = sorted((id_, seen) for id_, seen in state.links.items() if query.node_id in (None, id_))
+    return answers.LinksAnswer(
+        position=state.position,
+        links=tuple(answers.LinkView(node_id=id_, link=link) for id_, seen in asked for link in seen),
+    )
+
+
 def explain(state: State, query: answers.ExplainQuery) -> answers.ExplainAnswer:
     """Why a workload sits where it sits, or nowhere.
 

@@ -102,6 +102,16 @@ class Reporter:
         """Let the next message be a key frame: what was sent before may not have arrived."""
         self._all_are_due = True
 
+    @property
+    def node_links(self) -> tuple[Link, ...]:
+        """The links to other nodes that the log holds of this one."""
+        return tuple(link for link in self._told_links if self.node.node_id in link.ends)
+
+    def linked_to(self, links: Iterable[Link]) -> list[Fact]:
+        """What is said when the links to other nodes are these now."""
+        among_devices = [link for link in self._told_links if self.node.node_id not in link.ends]
+        return list(self._link((*among_devices, *links)))
+
     def tick(self, seen: Iterable[Seen]) -> tuple[NodeSample, list[Fact]]:
         """The message of this tick, and the facts that were seen since the last one, in their order."""
         seen = tuple(seen)
@@ -166,9 +176,11 @@ class Reporter:
 
     def _linked(self, links: tuple[Link, ...], vendor: Vendor | None) -> Iterator[Fact]:
         kept = [link for link in self._told_links if vendor is not None and vendor not in self._vendors_of(link)]
-        every = (*kept, *links)
-        if set(every) != set(self._told_links):
-            yield self._say(evt.LinksObserved(node_id=self.node.node_id, links=every))
+        yield from self._link((*kept, *links))
+
+    def _link(self, links: tuple[Link, ...]) -> Iterator[Fact]:
+        if set(links) != set(self._told_links):
+            yield self._say(evt.LinksObserved(node_id=self.node.node_id, links=links))
 
     def _vendors_of(self, link: Link) -> set[Vendor]:
         return {told.capabilities.vendor for end in link.ends if (told := self._told.get(end))}

@@ -36,6 +36,11 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     temperature_dead_band_celsius: Points = 5.0
     utilization_dead_band_points: Points = 10.0
 
+    links: str = ""
+    """A TOML file that declares links between nodes. Those of which this node is the first end are told of."""
+    probe_host: str = ""
+    """Where other agents reach this one when bandwidth is measured. Empty: its address on the way to NATS."""
+
     sample_temperature: bool = True
     sample_power: bool = True
     sample_pcie_throughput: bool = False

@@ -1,7 +1,5 @@
 """When slow readings are due: at the start, and then every so often. Pure."""
 
-from datetime import datetime
-
 from fleetfold_devices.look import Question
 
 
@@ -14,9 +12,9 @@ class Tiers:
         self._topology_every_s = topology_every_s
         self._health_at_s = self._topology_at_s = float("-inf")
 
-    def question(self, now: datetime, now_s: float) -> Question:
+    def question(self, now_s: float) -> Question:
         """What to look at now."""
-        return Question(now=now, health=now_s >= self._health_at_s, topology=now_s >= self._topology_at_s)
+        return Question(health=now_s >= self._health_at_s, topology=now_s >= self._topology_at_s)
 
     def answered(self, question: Question, now_s: float) -> None:
         """What was asked for has been told. Until then it stays due."""

@@ -11,7 +11,6 @@ from fleetfold_contracts.schemas.catalogue import (
     MESSAGES,
     SERVICES,
     Channel,
-    Kind,
     Message,
     is_event,
     message_name,
@@ -81,7 +80,7 @@ def _channels(channel: Channel) -> Schema:
     asked["description"] = f"Kept in the stream {channel.stream}." if channel.stream else "Answered, and not kept."
     if channel.parameters:
         asked["parameters"] = {name: {"description": PARAMETERS[name]} for name in channel.parameters}
-    if channel.kind is not Kind.API:
+    if not channel.answers:
         return {channel.name: asked}
     answered = {
         "address": None,
@@ -98,7 +97,7 @@ def _operations(channel: Channel) -> Schema:
         "channel": {"$ref": f"#/channels/{channel.name}"},
         "summary": f"From {_names(channel.published_by)} to {_names(channel.read_by)}.",
     }
-    if channel.kind is Kind.API:
+    if channel.answers:
         answer = f"#/channels/{_answer_name(channel)}"
         messages = [{"$ref": f"{answer}/messages/{message.__name__}"} for message in channel.answers]
         operation["reply"] = {"channel": {"$ref": answer}, "messages": messages}

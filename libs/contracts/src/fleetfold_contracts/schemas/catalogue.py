@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from fleetfold_contracts import answers
+from fleetfold_contracts import agents, answers
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import TYPE_VERSION, Envelope
 from fleetfold_contracts.commands import COMMANDS
@@ -29,8 +29,16 @@ SERVICES = frozenset({AGENT, PROJECTOR, SOLVER, DISTRIBUTOR})
 QUERIES: dict[str, tuple[Message, Message]] = {
     "devices": (answers.DevicesQuery, answers.DevicesAnswer),
     "state": (answers.StateQuery, answers.StateAnswer),
+    "links": (answers.LinksQuery, answers.LinksAnswer),
     "explain": (answers.ExplainQuery, answers.ExplainAnswer),
 }
+
+AGENT_QUERIES: dict[str, tuple[Message, Message]] = {
+    "ping": (agents.PingQuery, agents.PingAnswer),
+    "listen": (agents.ListenQuery, agents.ListenAnswer),
+    "probe": (agents.ProbeQuery, agents.ProbeAnswer),
+}
+"""What the agent of one node is asked."""
 
 OUTCOMES: dict[str, tuple[Message, ...]] = {
     "place": (evt.PlacementDecided, evt.PlacementRefused),
@@ -47,11 +55,13 @@ MESSAGES: tuple[Message, ...] = (
     *COMMANDS.values(),
     NodeSample,
     Batch,
-    *(message for pair in QUERIES.values() for message in pair),
+    *(message for pair in (*QUERIES.values(), *AGENT_QUERIES.values()) for message in pair),
     answers.FailureAnswer,
 )
 
-STRICT: frozenset[Message] = frozenset({*COMMANDS.values(), *(query for query, _ in QUERIES.values())})
+STRICT: frozenset[Message] = frozenset(
+    {*COMMANDS.values(), *(query for query, _ in (*QUERIES.values(), *AGENT_QUERIES.values()))}
+)
 """What people type. A field that is not there is refused; elsewhere it is ignored, so that old readers survive."""
 
 _PUBLISHERS: dict[Message, tuple[str, ...]] = {
@@ -86,6 +96,7 @@ class Kind(StrEnum):
     COMMAND = "command"
     WORK = "work"
     API = "api"
+    AGENT = "agent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +144,10 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
     queries = [_query_channel(subjects, verb) for verb in QUERIES]
     every_node = subjects.all_samples.replace(">", "{node_id}")
     every_device = subjects.all_work.replace(">", "{device_id}")
+    asked = [_agent_channel(subjects, verb) for verb in AGENT_QUERIES]
     samples = Channel("tlm", Kind.SAMPLE, every_node, subjects.stream("TLM"), NodeSample, (AGENT,), (SOLVER, PROJECTOR))
     work = Channel("work", Kind.WORK, every_device, subjects.stream("WORK"), Batch, (DISTRIBUTOR,), (WORKER,))
-    return tuple(sorted((*events, samples, *doors, *queries, work), key=lambda channel: channel.subject))
+    return tuple(sorted((*events, samples, *doors, *queries, *asked, work), key=lambda channel: channel.subject))
 
 
 def _event_channel(subjects: Subjects, example: evt.Event) -> Channel:
@@ -191,4 +203,18 @@ def _api_channel(
         published_by=(CLIENT,),
         read_by=(server,),
         answers=(*good_answers, answers.FailureAnswer),
+    )
+
+
+def _agent_channel(subjects: Subjects, verb: str) -> Channel:
+    query, answer = AGENT_QUERIES[verb]
+    return Channel(
+        name=f"agent.{verb}",
+        kind=Kind.AGENT,
+        subject=subjects.agent("node", verb).replace(".node.", ".{node_id}."),
+        stream=None,
+        message=query,
+        published_by=(CLIENT,) if verb == "probe" else (AGENT,),
+        read_by=(AGENT,),
+        answers=(answer, answers.FailureAnswer),
     )

@@ -55,9 +55,7 @@ def _xgmi_gbps(smi: Any, first: Any, second: Any) -> float | None:
 
 
 def _pcie_gbps(smi: Any, first: Any, second: Any) -> float | None:
-    slots = [_slot_gbps(smi, handle) for handle in (first, second)]
-    known = [gbps for gbps in slots if gbps is not None]
-    return min(known) if len(known) == len(slots) else None
+    return pcie.slower_gbps(_slot_gbps(smi, first), _slot_gbps(smi, second))
 
 
 def _slot_gbps(smi: Any, handle: Any) -> float | None:

@@ -21,9 +21,8 @@ def probes(
     smi: Any, driver: Driver, place: Place, residencies: Residencies, *, unified_memory: bool
 ) -> Iterator[Probe]:
     """How to read a place. `residencies` are those of its card, and outlive a discovery."""
-    yield Probe(
-        meter.MEMORY, partial(shared_memory, ROOT) if unified_memory else partial(driver.ask, _memory, smi, place)
-    )
+    own_memory = partial(driver.ask, _memory, smi, place)
+    yield Probe(meter.MEMORY, partial(shared_memory, ROOT) if unified_memory else own_memory)
     yield Probe(meter.THROTTLING, partial(driver.ask, _throttling, smi, place.handle, residencies))
     for readings, calls in (_OF_EACH | (_OF_CARD if place.speaks_for_card else {})).items():
         yield Probe(readings, FirstSupported(*(partial(driver.ask, call, smi, place.handle) for call in calls)))
@@ -51,8 +50,8 @@ def _memory(smi: Any, place: Place) -> tuple[int | None, int | None]:
 
 
 def _is_whole_card(smi: Any, handle: Any, total_mib: int) -> bool:
-    # Most versions tell the whole card's memory for each of its partitions. A partition has half of it at most. Where the
-    # card's is not told, the worse is taken for true: memory must not be promised twice.
+    # Most versions tell the whole card's memory for each of its partitions. A partition has half of it at most. Where
+    # the card's is not told, the worse is taken for true: memory must not be promised twice.
     try:
         card_mib = smi.amdsmi_get_gpu_vram_info(handle)["vram_size"]
     except smi.AmdSmiException:

@@ -7,7 +7,7 @@ from pathlib import Path
 from fleetfold_contracts.ids import DeviceId, NodeId
 from fleetfold_contracts.inventory import Capabilities, Link, LinkKind
 from fleetfold_contracts.samples import DeviceHealth, Sample
-from fleetfold_devices import meter
+from fleetfold_devices import meter, pcie
 from fleetfold_devices.amd._places import card_id, hexadecimal
 from fleetfold_devices.amd._smi import NAME
 from fleetfold_devices.amd._sysfs_card import DRIVER, Card
@@ -100,10 +100,5 @@ def _link(first: tuple[DeviceId, Card], second: tuple[DeviceId, Card]) -> Link:
     (first_id, first_card), (second_id, second_card) = first, second
     if first_card.hive_id and first_card.hive_id == second_card.hive_id:
         return Link(ends=(first_id, second_id), kind=LinkKind.XGMI)
-    slots = [card.slot_gbps for card in (first_card, second_card)]
-    known = [gbps for gbps in slots if gbps is not None]
-    return Link(
-        ends=(first_id, second_id),
-        kind=LinkKind.PCIE,
-        bandwidth_gbps=min(known) if len(known) == len(slots) else None,
-    )
+    bandwidth_gbps = pcie.slower_gbps(first_card.slot_gbps, second_card.slot_gbps)
+    return Link(ends=(first_id, second_id), kind=LinkKind.PCIE, bandwidth_gbps=bandwidth_gbps)

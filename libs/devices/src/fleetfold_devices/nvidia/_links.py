@@ -80,10 +80,6 @@ def _together_gbps(lanes: Iterable[_Lane]) -> float | None:
     return sum(known) if len(known) == len(each) else None
 
 
-def _slower(first_gbps: float | None, second_gbps: float | None) -> float | None:
-    return None if first_gbps is None or second_gbps is None else min(first_gbps, second_gbps)
-
-
 @dataclass(frozen=True, slots=True)
 class _Pair:
     nvml: Any
@@ -98,7 +94,7 @@ class _Pair:
             return self._told(LinkKind.NVLINK, _together_gbps(direct))
         switched = [[lane for lane in lanes if lane.remote == A_SWITCH] for lanes in (first_lanes, second_lanes)]
         if all(switched) and self._reaches(self.nvml.NVML_P2P_CAPS_INDEX_NVLINK):
-            return self._told(LinkKind.NVLINK, _slower(*map(_together_gbps, switched)))
+            return self._told(LinkKind.NVLINK, pcie.slower_gbps(*map(_together_gbps, switched)))
         return self._told(LinkKind.PCIE, self._pcie_gbps())
 
     def _told(self, kind: LinkKind, bandwidth_gbps: float | None) -> Link:
@@ -122,9 +118,10 @@ class _Pair:
         meeting = self._ask(self.nvml.nvmlDeviceGetTopologyCommonAncestor)
         if meeting is None or meeting >= self.nvml.NVML_TOPOLOGY_SYSTEM:
             return None
-        return _slower(
-            *(self.driver.ask_or_none(_slot_gbps, self.nvml, gpu.place.card) for gpu in (self.first, self.second))
-        )
+        return pcie.slower_gbps(self._slot_gbps(self.first), self._slot_gbps(self.second))
+
+    def _slot_gbps(self, gpu: Gpu) -> float | None:
+        return self.driver.ask_or_none(_slot_gbps, self.nvml, gpu.place.card)
 
     def _ask(self, call: Any, *arguments: object) -> Any:
         return self.driver.ask_or_none(call, self.first.place.card, self.second.place.card, *arguments)
