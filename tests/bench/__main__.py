@@ -13,7 +13,7 @@ import uvloop
 from rich.console import Console
 
 from fleetfold_cli.stack.errors import ServiceFailedError
-from tests.bench import appending, folding, latency, memory, starting
+from tests.bench import agent, appending, folding, latency, memory, starting
 from tests.bench.measure import Effort, Report, rows, table
 
 BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "latency": latency.measure,
     "start": starting.measure,
     "memory": memory.measure,
+    "agent": agent.measure,
 }
 
 FULL = Effort(
@@ -33,8 +34,23 @@ FULL = Effort(
     fleets=("openb:8", "openb:64"),
     placements=300,
     items=1000,
+    nodes=5000,
+    ticks=10_000,
+    watched_s=30.0,
 )
-QUICK = Effort(rounds=1, appends=200, events=1000, questions=5, starts=1, fleets=("openb:2",), placements=10, items=20)
+QUICK = Effort(
+    rounds=1,
+    appends=200,
+    events=1000,
+    questions=5,
+    starts=1,
+    fleets=("openb:2",),
+    placements=10,
+    items=20,
+    nodes=50,
+    ticks=100,
+    watched_s=1.0,
+)
 
 
 async def _run(names: Sequence[str], effort: Effort, console: Console) -> list[Report]:

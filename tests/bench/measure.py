@@ -26,6 +26,11 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """The fleets that are placed on, the largest last."""
     placements: int
     items: int
+    nodes: int
+    """So many an agent stands for."""
+    ticks: int
+    watched_s: float
+    """How long a process is watched that does little."""
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):

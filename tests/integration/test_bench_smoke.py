@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-MEASUREMENTS = 5
+MEASUREMENTS = 6
 WITHIN_S = 110.0
 
 

@@ -1,6 +1,7 @@
 """One vendor of a host: what is shown of its devices while it works, while it does not answer, and after."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -54,7 +55,7 @@ class FakeSource:
         if self.trouble is not None:
             self.running = False
             raise self.trouble
-        sample = Sample(device_id="gpu", timestamp=question.now, power_watts=100.0)
+        sample = Sample(device_id="gpu", timestamp=datetime.now(UTC), power_watts=100.0)
         return Look(samples=(sample,), inventory=Inventory() if question.topology else None, faults=(XID,))
 
     async def close(self) -> None:

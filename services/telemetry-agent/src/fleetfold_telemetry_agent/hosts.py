@@ -53,6 +53,8 @@ def hosts_of(settings: AgentSettings, clock: Clock) -> list[Host]:
         FleetError: the fleet is described wrongly.
     """
     run = uuid.uuid4().hex[:12]
+    if settings.fleet and settings.links:
+        raise FleetError("FLEETFOLD_LINKS", "a simulated fleet declares its links in its own file; leave one of them out")
     if settings.fleet:
         simulated = load_fleet(settings.fleet, seed=settings.fleet_seed)
         return [SimulatedHost(node, _in_run(node.node, run, settings), settings, clock) for node in simulated]
@@ -122,10 +124,10 @@ class SimulatedHost:
     async def look(self) -> list[Seen]:
         """See `Host`."""
         now_s = self._clock.monotonic_s()
-        question = self._tiers.question(self._clock.now(), now_s)
+        question = self._tiers.question(now_s)
         self._tiers.answered(question, now_s)
         opened, self._opened = not self._opened, True
-        return [Seen(look=look(self.source, question), opened=opened)]
+        return [Seen(look=look(self.source, question, self._clock.now), opened=opened)]
 
     async def close(self) -> None:
         """See `Host`."""

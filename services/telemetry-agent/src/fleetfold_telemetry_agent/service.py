@@ -8,12 +8,13 @@ from fleetfold_bus.port import BusError, Service
 from fleetfold_bus.streams import SAMPLES
 from fleetfold_contracts import codec
 from fleetfold_contracts.inventory import Node
-from fleetfold_devices.fleet_file import FleetError
+from fleetfold_devices.fleet_file import FleetError, load_links
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.run import Context
 from fleetfold_runtime.stopping import background, sleep_unless, unless_stopped
 from fleetfold_telemetry_agent.hosts import Host, SimulatedHost, hosts_of
 from fleetfold_telemetry_agent.load_follower import LoadFollower
+from fleetfold_telemetry_agent.node_links import NodeLinks
 from fleetfold_telemetry_agent.outbox import Outbox
 from fleetfold_telemetry_agent.recall import recall
 from fleetfold_telemetry_agent.reporter import Reporter
@@ -33,17 +34,21 @@ _log = get_logger()
 async def serve(context: Context[AgentSettings]) -> None:
     """Report until told to stop; then say that the nodes left. Ends the process with 1 where the fleet is none."""
     try:
-        hosts = hosts_of(context.settings, context.clock)
+        agent = Agent(context, hosts_of(context.settings, context.clock))
     except FleetError as error:
         sys.exit(f"{NAME}: {error}")
-    await Agent(context, hosts).run()
+    await agent.run()
 
 
 class Agent:
     """Reports some nodes."""
 
     def __init__(self, context: Context[AgentSettings], hosts: Sequence[Host]) -> None:
-        """Nothing is said yet."""
+        """Nothing is said yet.
+
+        Raises:
+            FleetError: the links between nodes are declared wrongly.
+        """
         settings = context.settings
         self._context = context
         self._bus = context.bus
@@ -51,19 +56,27 @@ class Agent:
         self._reports = [NodeReport(context, self._outbox, host) for host in hosts]
         simulated = [host.source for host in hosts if isinstance(host, SimulatedHost)]
         self._loads = LoadFollower(context.bus, settings.subjects, simulated)
+        declared = load_links(settings.links) if settings.links else ()
+        self._links = [
+            NodeLinks(context, report.reporter, self._outbox, declared)
+            for report, host in zip(self._reports, hosts, strict=True)
+            if not isinstance(host, SimulatedHost)
+        ]
         self._connection_count = context.bus.connection_count
 
     async def run(self) -> None:
         """Report until told to stop; then say that the nodes left."""
         self._context.readiness.check = lambda: self._bus.connected
-        service = Service(NAME, VERSION, f"Reports {len(self._reports)} nodes")
+        endpoints = [endpoint for links in self._links for endpoint in links.endpoints()]
+        service = Service(NAME, VERSION, f"Reports {len(self._reports)} nodes", endpoints)
         async with background(self._outbox.run(), self._loads.run()), self._bus.serve(service):
             try:
                 await unless_stopped(self._context.stop, self._recall())
                 for report in self._reports:
                     report.join()
-                while not self._context.stop.is_set():
-                    await self._tick()
+                async with background(*(links.run() for links in self._links)):
+                    while not self._context.stop.is_set():
+                        await self._tick()
             finally:
                 await asyncio.gather(*(report.close() for report in self._reports))
             await self._leave()

@@ -112,9 +112,8 @@ class VendorWatch:
         return seen
 
     async def _look(self) -> list[Seen]:
-        now_s = self._clock.monotonic_s()
         opening = not self._source.running
-        question = self._tiers.question(self._clock.now(), now_s)
+        question = self._tiers.question(self._clock.monotonic_s())
         if opening:
             question = msgspec.structs.replace(question, topology=True)
         limit_s = self._settings.topology_deadline_s if question.topology else self._settings.round_deadline_s
@@ -125,10 +124,11 @@ class VendorWatch:
         except DevicesError as error:
             self._failed(error)
             return []
-        self._answered(question, look, now_s, opened=opening)
+        self._answered(question, look, opened=opening)
         return [Seen(look=look, vendor=self._vendor, opened=opening)]
 
-    def _answered(self, question: Question, look: Look, now_s: float, *, opened: bool) -> None:
+    def _answered(self, question: Question, look: Look, *, opened: bool) -> None:
+        now_s = self._clock.monotonic_s()
         self._tiers.answered(question, now_s)
         if opened:
             self._opened_at_s = now_s

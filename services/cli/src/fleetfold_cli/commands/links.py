@@ -9,7 +9,7 @@ from fleetfold_cli.options import AsJson, Root, Server
 from fleetfold_cli.output import show
 from fleetfold_cli.render.links import links_table, probed
 from fleetfold_cli.sizes import parse_size
-from fleetfold_contracts.agents import MAX_PROBE_BYTES
+from fleetfold_contracts.agents import MAX_PROBE_BYTES, USUAL_PROBE_BYTES
 from fleetfold_contracts.answers import LinksQuery
 
 app = typer.Typer()
@@ -44,11 +44,13 @@ def probe(
     ctx: typer.Context,
     sender: Annotated[str, typer.Argument(metavar="NODE", help="The node that sends.")],
     peer: Annotated[str, typer.Argument(metavar="PEER", help="The node that counts what arrives.")],
-    size: Annotated[int, typer.Option("--bytes", parser=_probe_size, metavar="SIZE", help="At most so many.")] = "64MiB",  # pyright: ignore[reportArgumentType]  # the parser makes a number of it
+    size: Annotated[
+        int | None, typer.Option("--bytes", parser=_probe_size, metavar="SIZE", help="Send so many; else 64MiB.")
+    ] = None,
     as_json: AsJson = False,
     server: Server = None,
     root: Root = None,
 ) -> None:
     """Measure what a TCP connection between two nodes carries, for two seconds at most."""
-    answer = ask(ctx, server, root, lambda fleet: fleet.probe(sender, peer, byte_count=size))
+    answer = ask(ctx, server, root, lambda fleet: fleet.probe(sender, peer, byte_count=size or USUAL_PROBE_BYTES))
     show(answer, probed(answer), as_json=as_json)

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from fleetfold_cli.doctor.findings import Finding, State
 from fleetfold_cli.render.words import count
@@ -27,7 +26,7 @@ async def vendor_findings() -> list[Finding]:
 async def _findings(vendor: Vendor) -> list[Finding]:
     source = IsolatedSource(vendor, vendor_command(vendor, host_node().node_id, USUALLY_WANTED))
     try:
-        look = await source.look(Question(now=datetime.now(UTC), topology=True), within_s=FOUND_WITHIN_S)
+        look = await source.look(Question(topology=True), within_s=FOUND_WITHIN_S)
     except VendorUnavailableError as error:
         return [Finding(part=vendor, state=State.NOTICE, found=error.missing, remedy=error.remedy)]
     except VendorProcessError as error:
