@@ -1,4 +1,4 @@
-"""What an agent costs: processor, time to its first sample, memory, bytes, and how many nodes one process can stand for.
+"""What an agent costs: processor, start, memory, bytes, and for how many nodes one process can stand.
 
 The devices are simulated: what a vendor's own calls cost is not in it. Read from `/proc`, so on Linux alone.
 """

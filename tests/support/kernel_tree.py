@@ -115,7 +115,7 @@ def xe_card(tree: Tree, *, number: int = 0, hwmon: int = 4) -> None:
             f"{sensors}/temp2_input": 54_000,
             f"{sensors}/temp3_input": 58_000,
             f"{gt}/act_freq": 2850,
-            f"{XE_CARD}/tile0/gt1/freq0/act_freq": 1200,
+            f"{XE_CARD}/tile0/gt1/freq0/act_freq": 3000,  # of the engines for video
             f"{gt}/throttle/status": 0,
             **{f"{gt}/throttle/reason_{name}": 0 for name in ("pl1", "pl2", "pl4", "thermal", "prochot", "vr_tdc")},
         }

@@ -90,6 +90,8 @@ def test_an_id_that_is_no_token_is_refused(text: str) -> None:
     for build in (subjects.samples, subjects.work, subjects.pool_events, subjects.command, subjects.api):
         with pytest.raises(ValueError, match="cannot be part of a subject"):
             build(text)
+    with pytest.raises(ValueError, match="cannot be part of a subject"):
+        subjects.agent(text, "ping")
 
 
 @pytest.mark.parametrize("text", NO_TOKENS)

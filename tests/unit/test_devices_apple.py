@@ -126,6 +126,12 @@ def test_all_of_the_time_in_single_precision_is_no_more_than_all(macmon: Macmon)
     assert first_sample(macmon, NEWER | {"gpu_active_ratio": 1.0000001}).compute_utilization_percent == 100.0
 
 
+@pytest.mark.parametrize("told", [True, "0.5", [0.5], -0.5, 3.0])
+def test_what_is_no_share_of_the_time_is_an_error(macmon: Macmon, told: object) -> None:
+    sample = first_sample(macmon, NEWER | {"gpu_active_ratio": told})
+    assert sample.absent["compute_utilization_percent"] is Absence.ERROR
+
+
 def test_zero_degrees_are_no_reading(macmon: Macmon) -> None:
     sample = first_sample(macmon, NEWER | {"temp": {"gpu_temp_avg": 0.0}})
     assert sample.absent["temperature_celsius"] is Absence.ERROR

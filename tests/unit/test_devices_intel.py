@@ -191,6 +191,7 @@ def test_a_rate_is_what_was_counted_in_the_time_or_pending(counts: list[int], st
             assert before is None or count < before or step_s > AVERAGE_OVER_S_MAX - 1
         else:
             assert before is not None
+            assert step_s < AVERAGE_OVER_S_MAX + 1
             assert per_s == pytest.approx((count - before) / step_s, rel=1e-5)
         before = count
 

@@ -15,7 +15,7 @@ class DevicesError(Exception):
     DevicesError
     ├── VendorUnavailableError  a vendor's library or driver is missing, too old, or gone
     ├── DeviceLostError         one device no longer answers
-    └── FleetError              a simulated fleet is described wrongly (`fleet_file.py`)
+    └── FleetError              a simulated fleet, or links, are described wrongly (`fleet_file.py`)
     """
 
 

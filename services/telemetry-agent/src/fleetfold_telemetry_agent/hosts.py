@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from fleetfold_contracts.inventory import Node, Vendor
-from fleetfold_devices.fleet_file import load_fleet
+from fleetfold_devices.fleet_file import FleetError, load_fleet
 from fleetfold_devices.host import host_node
 from fleetfold_devices.isolated import IsolatedSource, vendor_command
 from fleetfold_devices.local import ADAPTERS, shows_signs
@@ -50,11 +50,11 @@ def hosts_of(settings: AgentSettings, clock: Clock) -> list[Host]:
     """The simulated nodes of the fleet that is set, or else this machine.
 
     Raises:
-        FleetError: the fleet is described wrongly.
+        FleetError: the fleet is described wrongly, or has links declared elsewhere.
     """
     run = uuid.uuid4().hex[:12]
     if settings.fleet and settings.links:
-        raise FleetError("FLEETFOLD_LINKS", "a simulated fleet declares its links in its own file; leave one of them out")
+        raise FleetError("FLEETFOLD_LINKS", "a simulated fleet declares its links in its own file; leave out either")
     if settings.fleet:
         simulated = load_fleet(settings.fleet, seed=settings.fleet_seed)
         return [SimulatedHost(node, _in_run(node.node, run, settings), settings, clock) for node in simulated]
