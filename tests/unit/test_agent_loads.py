@@ -1,6 +1,6 @@
 """What sits on simulated devices, by the event log: it rises with what is placed and handed out, and goes with it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +140,7 @@ def settings(tmp_path: Path) -> AgentSettings:
 
 
 @asynccontextmanager
-async def an_agent(settings: AgentSettings, bus: MemoryBus) -> AsyncIterator[None]:
+async def an_agent(settings: AgentSettings, bus: MemoryBus) -> AsyncGenerator[None]:
     async with background(serve(agent_context(settings, bus))):
         yield
 
