@@ -15,7 +15,7 @@ from fleetfold_cli.stack.upkeep import unless_one_ends
 from fleetfold_client import Fleet, NoAnswerError
 from fleetfold_contracts.subjects import DEFAULT_ROOT, Subjects
 from fleetfold_contracts.workloads import Shard, Workload
-from fleetfold_devices.fleet_file import load_fleet
+from fleetfold_devices.simulation.fleet_file import load_fleet
 from tests.support.cluster import GIB
 
 ECHO = ServiceSpec("echo", "tests.bench.echo", answers=False)

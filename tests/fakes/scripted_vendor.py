@@ -15,7 +15,7 @@ import msgspec
 
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Vendor
 from fleetfold_contracts.samples import Absence, DeviceHealth, Sample
-from fleetfold_devices.child import serve
+from fleetfold_devices.isolation.child import serve
 from fleetfold_devices.meter import READINGS
 from fleetfold_devices.port import Fault, Inventory, VendorUnavailableError
 

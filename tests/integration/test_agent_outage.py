@@ -13,7 +13,7 @@ from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Vendor
 from fleetfold_contracts.samples import NodeSample
-from fleetfold_devices.isolated import IsolatedSource
+from fleetfold_devices.isolation.isolated import IsolatedSource
 from fleetfold_runtime.clock import SystemClock
 from fleetfold_telemetry_agent.hosts import ThisHost
 from fleetfold_telemetry_agent.reporter import Seen

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from fleetfold_contracts.samples import Absence
-from fleetfold_devices.isolated import IsolatedSource, VendorProcessError
-from fleetfold_devices.look import Question
+from fleetfold_devices.isolation.isolated import IsolatedSource, VendorProcessError
+from fleetfold_devices.isolation.look import Question
 from fleetfold_devices.port import Fault, VendorUnavailableError
 from tests.fakes.scripted_vendor import Script, capabilities
 from tests.support.fleetfold_command import processes_that_mention, wait_until_none_mention
@@ -28,8 +28,8 @@ SHORT_S = 0.3
 
 LOOK_AND_STAY = """
 import asyncio, sys
-from fleetfold_devices.isolated import IsolatedSource
-from fleetfold_devices.look import Question
+from fleetfold_devices.isolation.isolated import IsolatedSource
+from fleetfold_devices.isolation.look import Question
 
 async def main():
     await IsolatedSource("scripted", sys.argv[1:]).look(Question(), within_s=600)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from fleetfold_contracts import codec
 from fleetfold_contracts.inventory import Capabilities
 from fleetfold_contracts.samples import DeviceHealth, Sample
-from fleetfold_devices.intel import IntelSource
-from fleetfold_devices.kernel_source import KernelSource
+from fleetfold_devices.kernel.source import KernelSource
 from fleetfold_devices.meter import HEALTH_READINGS, READINGS
-from fleetfold_devices.qualcomm import KgslSource, MsmSource
+from fleetfold_devices.vendors.intel import IntelSource
+from fleetfold_devices.vendors.qualcomm import KgslSource, MsmSource
 from tests.support import kernel_tree
 from tests.support.kernel_tree import Clock, Tree, i915_client, msm_client, xe_client
 

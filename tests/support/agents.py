@@ -1,7 +1,7 @@
 """An agent in the test's own process: on any bus, with any host."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from fleetfold_bus.port import Bus
@@ -20,7 +20,7 @@ def agent_context(settings: AgentSettings, bus: Bus, clock: Clock | None = None)
 
 
 @asynccontextmanager
-async def running_agent(context: Context[AgentSettings], hosts: Sequence[Host]) -> AsyncIterator[None]:
+async def running_agent(context: Context[AgentSettings], hosts: Sequence[Host]) -> AsyncGenerator[None]:
     """The agent, while the block runs. Then it is stopped in good order."""
     running = asyncio.create_task(Agent(context, hosts).run())
     try:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from fleetfold_contracts.events import LinksObserved
 from fleetfold_contracts.inventory import Link, LinkKind, Vendor
-from fleetfold_devices.look import Look
+from fleetfold_devices.isolation.look import Look
 from fleetfold_devices.port import Inventory
 from fleetfold_telemetry_agent.dead_band import DeadBand
 from fleetfold_telemetry_agent.link_book import MAX_MEASURED, LinkBook

@@ -12,7 +12,7 @@ from fleetfold_contracts.inventory import Capabilities, Link, LinkKind, Node, Ve
 from fleetfold_contracts.samples import Absence, DeviceHealth, NodeSample, Sample
 from fleetfold_core.fold import fold
 from fleetfold_core.state import At, State
-from fleetfold_devices.look import Look
+from fleetfold_devices.isolation.look import Look
 from fleetfold_devices.port import Fault, Inventory
 from fleetfold_telemetry_agent.dead_band import DeadBand, moved
 from fleetfold_telemetry_agent.reporter import Fact, Reporter, Seen

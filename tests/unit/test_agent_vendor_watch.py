@@ -7,8 +7,8 @@ import pytest
 
 from fleetfold_contracts.inventory import Vendor
 from fleetfold_contracts.samples import Absence, Sample
-from fleetfold_devices.isolated import VendorProcessError
-from fleetfold_devices.look import Look, Question
+from fleetfold_devices.isolation.isolated import VendorProcessError
+from fleetfold_devices.isolation.look import Look, Question
 from fleetfold_devices.meter import READINGS
 from fleetfold_devices.port import DevicesError, Fault, Inventory, VendorUnavailableError
 from fleetfold_telemetry_agent.hosts import ThisHost

@@ -8,7 +8,6 @@ import pytest
 
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Vendor
 from fleetfold_contracts.samples import Absence, DeviceProcess, ThrottleReason
-from fleetfold_devices.amd._faults import MEANINGS
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.meter import (
     CLOCK,
@@ -22,6 +21,7 @@ from fleetfold_devices.meter import (
     UTILIZATION,
 )
 from fleetfold_devices.port import Fault, Wanted
+from fleetfold_devices.vendors.amd._faults import MEANINGS
 from tests.support.fake_drivers import MIB, FakeDrivers, Reader, values
 
 FIRST = "AMD-00000000000000a0"

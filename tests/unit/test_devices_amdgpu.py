@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from fleetfold_contracts import codec
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Vendor
 from fleetfold_contracts.samples import Absence, DeviceHealth, DeviceProcess, Sample, ThrottleReason
-from fleetfold_devices.amd import AmdgpuSource, open_amd
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.meter import HEALTH_READINGS, PCIE_THROUGHPUT, READINGS
 from fleetfold_devices.port import VendorUnavailableError, Wanted
+from fleetfold_devices.vendors.amd import AmdgpuSource, open_amd
 from tests.support.kernel_tree import GIB, MIB, Tree
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -261,7 +261,7 @@ def test_gpus_with_other_drivers_are_left_to_others(tree: Tree) -> None:
 def test_without_rocm_the_kernel_is_read_and_without_both_rocm_is_asked_for(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleetfold_devices.amd.AmdSource", without_rocm)
+    monkeypatch.setattr("fleetfold_devices.vendors.amd.AmdSource", without_rocm)
     assert [sample.device_id for sample in discovered(open_amd("desk", root=tree.root)).sample(NOW)] == [CARD_ID]
     with pytest.raises(VendorUnavailableError, match="ROCm"):
         open_amd("desk", root=tmp_path / "nothing")

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from fleetfold_contracts import codec
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Vendor
 from fleetfold_contracts.samples import Absence, Sample
-from fleetfold_devices import apple, meter
-from fleetfold_devices.apple import AppleSource
+from fleetfold_devices import meter
 from fleetfold_devices.meter import READINGS
 from fleetfold_devices.port import VendorUnavailableError, Wanted
+from fleetfold_devices.vendors import apple
+from fleetfold_devices.vendors.apple import AppleSource
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FAKE = Path(__file__).parent.parent / "fakes" / "macmon.py"
@@ -214,7 +215,7 @@ def test_a_macmon_that_falls_silent_is_not_believed_any_more(macmon: Macmon, mon
     with macmon.opened() as source:
         source.discover()
         source.sample(NOW)
-        monkeypatch.setattr("fleetfold_devices.macmon.monotonic", lambda: monotonic() + 31)
+        monkeypatch.setattr("fleetfold_devices.vendors.macmon.monotonic", lambda: monotonic() + 31)
         with pytest.raises(VendorUnavailableError) as unavailable:
             source.sample(NOW)
     assert "says nothing" in unavailable.value.missing
@@ -222,7 +223,7 @@ def test_a_macmon_that_falls_silent_is_not_believed_any_more(macmon: Macmon, mon
 
 @pytest.mark.parametrize("lines", [[json.dumps(NEWER)], ["!deaf", json.dumps(NEWER)]])
 def test_closing_ends_macmon(macmon: Macmon, monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
-    monkeypatch.setattr("fleetfold_devices.macmon.ENDS_WITHIN_S", 0.2)
+    monkeypatch.setattr("fleetfold_devices.vendors.macmon.ENDS_WITHIN_S", 0.2)
     macmon.plays(*lines)
     with macmon.opened() as source:
         source.discover()

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetfold_contracts.samples import Absence
-from fleetfold_devices.drm_query import LocalMemory, local_memory
-from fleetfold_devices.intel import IntelSource
+from fleetfold_devices.kernel.drm_query import LocalMemory, local_memory
 from fleetfold_devices.meter import AbsentError
+from fleetfold_devices.vendors.intel import IntelSource
 from tests.support import kernel_tree
 from tests.support.kernel_tree import GIB, INTEGRATED, MIB, XE_CARD, Tree, xe_client
 from tests.support.readings import read_or_absence

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetfold_contracts.samples import Absence
-from fleetfold_devices.fdinfo import Client, Clients, Engine, Utilization, parse
+from fleetfold_devices.kernel.fdinfo import Client, Clients, Engine, Utilization, parse
 from tests.support.kernel_tree import MIB, Clock, Tree, xe_client
 from tests.support.readings import read_or_absence
 

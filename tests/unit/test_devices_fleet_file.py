@@ -7,7 +7,7 @@ import pytest
 from fleetfold_contracts import codec
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Vendor
 from fleetfold_devices.catalogue import GIB, MODELS
-from fleetfold_devices.fleet_file import FleetError, load_fleet
+from fleetfold_devices.simulation.fleet_file import FleetError, load_fleet
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "fleet.example.toml"
 NODE = '[[nodes]]\nname = "n"\n'

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Vendor
 from fleetfold_contracts.samples import Absence, DeviceHealth, DeviceProcess, Sample, ThrottleReason
 from fleetfold_devices import meter
-from fleetfold_devices.counters import AVERAGE_OVER_S_MAX, Rate
 from fleetfold_devices.host import host_memory_bytes
-from fleetfold_devices.intel import IntelSource
+from fleetfold_devices.kernel.counters import AVERAGE_OVER_S_MAX, Rate
 from fleetfold_devices.meter import READINGS
 from fleetfold_devices.port import VendorUnavailableError, Wanted
+from fleetfold_devices.vendors.intel import IntelSource
 from tests.support import kernel_tree
 from tests.support.kernel_tree import GIB, I915_CARD, MIB, XE_CARD, Clock, Tree, i915_client, xe_client
 from tests.support.readings import read_or_absence

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleetfold_contracts.inventory import Link, LinkKind
-from fleetfold_devices.fleet_file import FleetError, load_links
+from fleetfold_devices.simulation.fleet_file import FleetError, load_links
 
 WIRE = '[[links]]\nends = ["a", "b"]\nkind = "ethernet"\n'
 

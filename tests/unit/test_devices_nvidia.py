@@ -10,9 +10,9 @@ from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKi
 from fleetfold_contracts.samples import Absence, DeviceProcess, ThrottleReason
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.meter import MEMORY, PCIE_THROUGHPUT, READINGS
-from fleetfold_devices.nvidia._identity import has_tensor_cores
-from fleetfold_devices.nvidia._xids import MEANINGS
 from fleetfold_devices.port import Fault, Wanted
+from fleetfold_devices.vendors.nvidia._identity import has_tensor_cores
+from fleetfold_devices.vendors.nvidia._xids import MEANINGS
 from tests.support.fake_drivers import MIB, FakeDrivers, Reader, values
 
 FIRST = "GPU-00000000-0000-0000-0000-000000000000"

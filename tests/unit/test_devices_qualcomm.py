@@ -10,10 +10,10 @@ from fleetfold_contracts.inventory import Capabilities, DeviceType, Vendor
 from fleetfold_contracts.samples import Absence, DeviceProcess, Sample, ThrottleReason
 from fleetfold_devices import meter
 from fleetfold_devices.host import host_memory_bytes
-from fleetfold_devices.kernel_source import KernelSource
+from fleetfold_devices.kernel.source import KernelSource
 from fleetfold_devices.meter import READINGS
 from fleetfold_devices.port import VendorUnavailableError, Wanted
-from fleetfold_devices.qualcomm import KgslSource, MsmSource, qualcomm_source
+from fleetfold_devices.vendors.qualcomm import KgslSource, MsmSource, qualcomm_source
 from tests.support import kernel_tree
 from tests.support.kernel_tree import KGSL_GPU, MSM_GPU, Clock, Tree, msm_client
 

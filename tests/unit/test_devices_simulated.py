@@ -12,7 +12,7 @@ from fleetfold_contracts import codec
 from fleetfold_contracts.inventory import Node
 from fleetfold_contracts.samples import Sample
 from fleetfold_devices.catalogue import GIB, MODELS
-from fleetfold_devices.simulated import (
+from fleetfold_devices.simulation.simulated import (
     OTHERS_MEMORY_SHARE_MAX,
     OTHERS_UTILIZATION_PERCENT_MAX,
     RECOVER_CELSIUS,

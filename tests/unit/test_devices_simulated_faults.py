@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from fleetfold_contracts.samples import Absence, Sample
-from fleetfold_devices.fleet_file import FleetError, load_fleet
 from fleetfold_devices.port import Fault
-from fleetfold_devices.simulated import THROTTLE_CELSIUS, SimulatedNode
+from fleetfold_devices.simulation.fleet_file import FleetError, load_fleet
+from fleetfold_devices.simulation.simulated import THROTTLE_CELSIUS, SimulatedNode
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TICK = timedelta(seconds=2)

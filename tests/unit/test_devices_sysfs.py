@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetfold_contracts.samples import Absence
-from fleetfold_devices import sysfs
 from fleetfold_devices.host import host_memory_bytes
+from fleetfold_devices.kernel import sysfs
+from fleetfold_devices.kernel.pci import pci_name
 from fleetfold_devices.meter import AbsentError
-from fleetfold_devices.pci import pci_name
 from fleetfold_devices.port import DeviceLostError
 from tests.support.readings import read_or_absence
 

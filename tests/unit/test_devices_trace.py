@@ -11,7 +11,7 @@ from fleetfold_contracts.commands import Place
 from fleetfold_contracts.inventory import DeviceType
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Workload
 from fleetfold_devices.catalogue import MODELS
-from fleetfold_devices.trace import apportion, job, pick_nodes, trace_jobs, trace_nodes
+from fleetfold_devices.simulation.trace import apportion, job, pick_nodes, trace_jobs, trace_nodes
 
 JOB = {"name": "j", "cpu_milli": "6000", "memory_mib": "1024", "num_gpu": "1", "gpu_milli": "460", "gpu_spec": ""}
 

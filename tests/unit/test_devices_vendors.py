@@ -184,7 +184,7 @@ def test_one_vendor_that_is_missing_does_not_hide_another(drivers: FakeDrivers, 
 
 def test_no_binding_is_imported_before_a_source_is_opened() -> None:
     program = """if True:
-        import sys, fleetfold_devices.local, fleetfold_devices.nvidia, fleetfold_devices.amd
+        import sys, fleetfold_devices.local, fleetfold_devices.vendors.nvidia, fleetfold_devices.vendors.amd
         sys.exit(not {'pynvml', 'amdsmi'}.isdisjoint(sys.modules))
     """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=LONG_S)

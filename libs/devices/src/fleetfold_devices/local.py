@@ -22,31 +22,31 @@ class Opener(Protocol):
 
 
 def _nvidia(_node_id: NodeId, wanted: Wanted = USUALLY_WANTED) -> DeviceSource:
-    from fleetfold_devices.nvidia import NvidiaSource
+    from fleetfold_devices.vendors.nvidia import NvidiaSource
 
     return NvidiaSource(wanted)
 
 
 def _amd(node_id: NodeId, wanted: Wanted = USUALLY_WANTED) -> DeviceSource:
-    from fleetfold_devices.amd import open_amd
+    from fleetfold_devices.vendors.amd import open_amd
 
     return open_amd(node_id, wanted)
 
 
 def _intel(node_id: NodeId, wanted: Wanted = USUALLY_WANTED) -> DeviceSource:
-    from fleetfold_devices.intel import IntelSource
+    from fleetfold_devices.vendors.intel import IntelSource
 
     return IntelSource(node_id, wanted)
 
 
 def _apple(node_id: NodeId, wanted: Wanted = USUALLY_WANTED) -> DeviceSource:
-    from fleetfold_devices.apple import AppleSource
+    from fleetfold_devices.vendors.apple import AppleSource
 
     return AppleSource(node_id, wanted)
 
 
 def _qualcomm(node_id: NodeId, wanted: Wanted = USUALLY_WANTED) -> DeviceSource:
-    from fleetfold_devices.qualcomm import qualcomm_source
+    from fleetfold_devices.vendors.qualcomm import qualcomm_source
 
     return qualcomm_source(node_id, wanted)
 

@@ -9,12 +9,12 @@ from typing import Protocol
 import msgspec
 
 from fleetfold_contracts.inventory import Node, Vendor
-from fleetfold_devices.fleet_file import FleetError, load_fleet
 from fleetfold_devices.host import host_node
-from fleetfold_devices.isolated import IsolatedSource, vendor_command
+from fleetfold_devices.isolation.isolated import IsolatedSource, vendor_command
+from fleetfold_devices.isolation.look import look
 from fleetfold_devices.local import ADAPTERS, shows_signs
-from fleetfold_devices.look import look
-from fleetfold_devices.simulated import SimulatedNode
+from fleetfold_devices.simulation.fleet_file import FleetError, load_fleet
+from fleetfold_devices.simulation.simulated import SimulatedNode
 from fleetfold_runtime.clock import Clock
 from fleetfold_runtime.logs import get_logger
 from fleetfold_telemetry_agent.boots import boot_id_of

@@ -9,7 +9,7 @@ from fleetfold_bus.streams import EVENTS
 from fleetfold_contracts import codec
 from fleetfold_contracts.ids import DeviceId
 from fleetfold_contracts.subjects import Subjects
-from fleetfold_devices.simulated import SimulatedNode
+from fleetfold_devices.simulation.simulated import SimulatedNode
 from fleetfold_telemetry_agent.loads import Loads
 
 

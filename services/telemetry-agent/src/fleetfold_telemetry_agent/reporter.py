@@ -9,7 +9,7 @@ from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import BootId, DeviceId
 from fleetfold_contracts.inventory import Capabilities, Link, Node, Vendor
 from fleetfold_contracts.samples import Absence, NodeSample, Sample
-from fleetfold_devices.look import Look
+from fleetfold_devices.isolation.look import Look
 from fleetfold_devices.port import Fault
 from fleetfold_telemetry_agent.boots import same_machine_boot
 from fleetfold_telemetry_agent.dead_band import DeadBand, moved

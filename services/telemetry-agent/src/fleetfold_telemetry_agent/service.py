@@ -8,7 +8,7 @@ from fleetfold_bus.port import BusError, Service
 from fleetfold_bus.streams import SAMPLES
 from fleetfold_contracts import codec
 from fleetfold_contracts.inventory import Node
-from fleetfold_devices.fleet_file import FleetError, load_links
+from fleetfold_devices.simulation.fleet_file import FleetError, load_links
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.run import Context
 from fleetfold_runtime.stopping import background, sleep_unless, unless_stopped

@@ -1,6 +1,6 @@
 """When slow readings are due: at the start, and then every so often. Pure."""
 
-from fleetfold_devices.look import Question
+from fleetfold_devices.isolation.look import Question
 
 
 class Tiers:

@@ -8,7 +8,7 @@ import msgspec
 
 from fleetfold_contracts.inventory import Vendor
 from fleetfold_contracts.samples import Sample
-from fleetfold_devices.look import Look, Question
+from fleetfold_devices.isolation.look import Look, Question
 from fleetfold_devices.port import DevicesError, Inventory, VendorUnavailableError
 from fleetfold_runtime.clock import Clock
 from fleetfold_runtime.logs import get_logger

@@ -22,7 +22,7 @@ from fleetfold_cli.stack.stopping import Stop, StoppedBySignal, run_stoppable
 from fleetfold_cli.stack.upkeep import keep_running
 from fleetfold_client import Fleet, FleetError
 from fleetfold_contracts.answers import StateAnswer
-from fleetfold_devices import fleet_file
+from fleetfold_devices.simulation import fleet_file
 
 STATUS_EVERY_S = 2.0
 

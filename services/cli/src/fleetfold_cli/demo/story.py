@@ -28,7 +28,7 @@ from fleetfold_contracts.events import (
     WorkCompleted,
 )
 from fleetfold_contracts.workloads import Workload
-from fleetfold_devices.trace import trace_jobs
+from fleetfold_devices.simulation.trace import trace_jobs
 
 STEP_WITHIN_S = 40.0
 

@@ -8,9 +8,9 @@ from fleetfold_cli.doctor.findings import Finding, State
 from fleetfold_cli.render.words import count
 from fleetfold_contracts.inventory import Capabilities, Vendor
 from fleetfold_devices.host import host_node
-from fleetfold_devices.isolated import IsolatedSource, VendorProcessError, vendor_command
+from fleetfold_devices.isolation.isolated import IsolatedSource, VendorProcessError, vendor_command
+from fleetfold_devices.isolation.look import Question
 from fleetfold_devices.local import ADAPTERS
-from fleetfold_devices.look import Question
 from fleetfold_devices.port import USUALLY_WANTED, Inventory, VendorUnavailableError
 
 FOUND_WITHIN_S = 30.0

@@ -10,7 +10,7 @@ from fleetfold_client import Fleet, FleetError
 from fleetfold_contracts.answers import StateAnswer
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.subjects import Subjects
-from fleetfold_devices.fleet_file import load_fleet
+from fleetfold_devices.simulation.fleet_file import load_fleet
 
 ASK_EVERY_S = 0.1
 

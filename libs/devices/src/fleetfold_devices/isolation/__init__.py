@@ -1,0 +1,1 @@
+"""A vendor in a process of its own, which can be killed."""

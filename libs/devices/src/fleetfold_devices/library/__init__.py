@@ -1,0 +1,1 @@
+"""What is alike for vendors whose GPUs are read through a library."""

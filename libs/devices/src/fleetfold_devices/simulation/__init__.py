@@ -1,0 +1,1 @@
+"""Simulated fleets: nodes of the bundled trace, or described in a file."""
