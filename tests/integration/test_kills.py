@@ -14,11 +14,13 @@ from fleetfold_contracts import events as evt
 from fleetfold_contracts.answers import StateAnswer
 from fleetfold_contracts.work import Batch
 from fleetfold_contracts.workloads import Shard, Workload
+from fleetfold_devices.simulation.fleet_file import load_fleet
 from tests.support.cluster import Cluster, Logged
 from tests.support.examples import GIB
 from tests.support.waiting import eventually
 
 ITEMS = 20_000
+FLEET = "openb:2"
 
 
 def place(name: str) -> cmd.Place:
@@ -96,7 +98,7 @@ async def test_a_killed_projector_answers_the_same_again(cluster: Cluster, tmp_p
 
 
 async def test_a_killed_agent_comes_back_as_the_same_node_with_another_boot(cluster: Cluster) -> None:
-    settings = {"fleet": "openb:2", "sample_interval_s": "0.2", "offline_after_s": "1.5"}
+    settings = {"fleet": FLEET, "sample_interval_s": "0.2", "offline_after_s": "1.5"}
     cluster.start("state-projector", **settings)
     agent = cluster.start("telemetry-agent", **settings)
     await eventually(lambda: _liveness(cluster, {"live"}), what="two live nodes")
@@ -129,5 +131,8 @@ async def _state(cluster: Cluster) -> StateAnswer:
 
 
 async def _liveness(cluster: Cluster, wanted: set[str]) -> bool:
+    devices = sum(len(node.discover().devices) for node in load_fleet(FLEET))
     answer = await cluster.ask("state", StateAnswer)
-    return answer is not None and len(answer.nodes) == 2 and {node.liveness for node in answer.nodes} == wanted
+    if answer is None or answer.summary.device_count != devices:
+        return False
+    return {node.liveness for node in answer.nodes} == wanted
