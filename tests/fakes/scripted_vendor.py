@@ -32,6 +32,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: bool = False
     wedged: bool = False
     crash: bool = False
+    fault: bool = False
+    """Fall over something that nobody has thought of."""
     chatter: bool = False
     """Print, as a binding does, and as a library in C does."""
 
@@ -77,6 +79,8 @@ class ScriptedSource:
             os.write(1, b"a word of a library")
         if script.crash:
             os.abort()
+        if script.fault:
+            raise ZeroDivisionError
         if script.wedged:
             threading.Event().wait()
         if script.unavailable:

@@ -99,6 +99,12 @@ async def test_a_crash_is_told_with_the_signal(vendor: ScriptedVendor, source: I
     assert not source.running
 
 
+async def test_a_fault_of_an_adapter_ends_its_process_alone(vendor: ScriptedVendor, source: IsolatedSource) -> None:
+    vendor.plays(Script(fault=True))
+    with pytest.raises(VendorProcessError, match="exit code 1"):
+        await source.look(EVERYTHING, within_s=LONG_S)
+
+
 async def test_a_process_that_died_between_two_looks_is_a_failure_of_the_next(
     vendor: ScriptedVendor, source: IsolatedSource
 ) -> None:

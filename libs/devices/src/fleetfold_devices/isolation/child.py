@@ -22,6 +22,8 @@ from fleetfold_devices.isolation.look import Question, look
 from fleetfold_devices.local import ADAPTERS
 from fleetfold_devices.port import DeviceSource, VendorUnavailableError, Wanted
 
+STDIN, STDOUT, STDERR = range(3)
+
 Questions = SimpleQueue[Question]
 
 
@@ -35,9 +37,9 @@ def serve(open_source: Callable[[], DeviceSource]) -> None:
     """Answer until stdin ends, or until the vendor turns out to be unavailable, which is then the last reply."""
     # A Ctrl-C reaches all processes of a terminal. Whoever started us ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    replies = _own_stdout()
+    pipe, replies = _own_pipes()
     questions: Questions = SimpleQueue()
-    Thread(target=_receive, args=(questions,), daemon=True).start()
+    Thread(target=_receive, args=(pipe, questions), daemon=True).start()
     try:
         source = open_source()
         while True:
@@ -50,15 +52,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _own_stdout() -> BinaryIO:
-    """Stdout for the replies alone: what a driver or a binding prints, in Python or in C, goes to stderr."""
-    own = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Stdin and stdout for us alone: what a driver or a binding prints, in Python or in C, goes to stderr."""
+    own = os.fdopen(os.dup(STDIN), "rb"), os.fdopen(os.dup(STDOUT), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
+    os.dup2(STDERR, STDOUT)
     return own
 
 
-def _receive(questions: Questions) -> None:
-    while (question := read_question(sys.stdin.buffer)) is not None:
+def _receive(pipe: BinaryIO, questions: Questions) -> None:
+    while (question := read_question(pipe)) is not None:
         questions.put(question)
     os._exit(0)  # A driver's call that never returns keeps no process alive so.
 
