@@ -80,7 +80,7 @@ def main() -> None:
     except ServiceFailedError as error:
         sys.exit(f"{error}\n{error.log}")
     if arguments.json:
-        document = {report.title: rows(report) for report in reports}
+        document = [{"title": report.title, "unit": report.unit, "rows": rows(report)} for report in reports]
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
 
 

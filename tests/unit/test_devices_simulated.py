@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from fleetfold_contracts import codec
 from fleetfold_contracts.inventory import Node
-from fleetfold_contracts.samples import Sample
+from fleetfold_contracts.samples import Absence, Sample
 from fleetfold_devices.catalogue import GIB, MODELS
+from fleetfold_devices.port import Wanted
+from fleetfold_devices.simulation.fleet_file import load_fleet
 from fleetfold_devices.simulation.simulated import (
     OTHERS_MEMORY_SHARE_MAX,
     OTHERS_UTILIZATION_PERCENT_MAX,
@@ -153,3 +155,12 @@ def test_a_load_that_cannot_be_is_refused(memory_bytes: int, utilization_percent
 def test_a_load_needs_a_device() -> None:
     with pytest.raises(KeyError):
         node("A10").set_load("n-gpu1", 0, 0)
+
+
+def test_what_is_not_wanted_is_absent_as_disabled() -> None:
+    [node] = load_fleet("openb:1")
+    node.wanted = Wanted(temperature=False, power=False)
+    for sample in node.sample(datetime(2026, 1, 1, tzinfo=UTC)):
+        assert (sample.temperature_celsius, sample.power_watts) == (None, None)
+        assert sample.absent == {"temperature_celsius": Absence.DISABLED, "power_watts": Absence.DISABLED}
+        assert sample.compute_utilization_percent is not None

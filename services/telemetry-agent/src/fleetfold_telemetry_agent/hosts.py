@@ -57,6 +57,8 @@ def hosts_of(settings: AgentSettings, clock: Clock) -> list[Host]:
         raise FleetError("FLEETFOLD_LINKS", "a simulated fleet declares its links in its own file; leave out either")
     if settings.fleet:
         simulated = load_fleet(settings.fleet, seed=settings.fleet_seed)
+        for node in simulated:
+            node.wanted = settings.wanted
         return [SimulatedHost(node, _in_run(node.node, run, settings), settings, clock) for node in simulated]
     node = host_node(node_id=settings.node_id or None, labels=settings.node_labels)
     watches = [_watch(vendor, node, settings, clock) for vendor in ADAPTERS]

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
 
+import msgspec
+
 from fleetfold_contracts.ids import DeviceId
 from fleetfold_contracts.inventory import Bytes, Capabilities, Link, LinkKind, Node
-from fleetfold_contracts.samples import DeviceHealth, Sample
+from fleetfold_contracts.samples import Absence, DeviceHealth, Sample
 from fleetfold_devices.catalogue import Model
-from fleetfold_devices.port import Fault, Inventory
+from fleetfold_devices.meter import POWER, TEMPERATURE
+from fleetfold_devices.port import Fault, Inventory, Wanted
 from fleetfold_devices.simulation.scripted_faults import Script, ScriptedFault
 
 OTHERS_MEMORY_SHARE_MAX = 0.2
@@ -152,6 +155,15 @@ class SimulatedDevice:
         self._throttled = self._temperature_celsius >= limit
 
 
+def _unwanted(wanted: Wanted) -> tuple[str, ...]:
+    return (() if wanted.temperature else TEMPERATURE) + (() if wanted.power else POWER)
+
+
+def _without(sample: Sample, unwanted: tuple[str, ...]) -> Sample:
+    absent = sample.absent | dict.fromkeys(unwanted, Absence.DISABLED)
+    return msgspec.structs.replace(sample, absent=absent, **dict.fromkeys(unwanted))
+
+
 class SimulatedNode:
     """A node with its devices: a DeviceSource that has no hardware behind it, and a `node` to say where it is.
 
@@ -170,6 +182,7 @@ class SimulatedNode:
     ) -> None:
         self.node = node
         self.name = f"simulated {node.node_id}"
+        self.wanted = Wanted()
         devices = [
             SimulatedDevice(nth_device_id(node.node_id, place), model, seed) for place, model in enumerate(models)
         ]
@@ -197,7 +210,8 @@ class SimulatedNode:
         samples = [device.tick(now) for device in self._devices.values()]
         if self._scripts:
             samples = [self._shown(sample, tick) for sample in samples]
-        return tuple(samples)
+        unwanted = _unwanted(self.wanted)
+        return tuple(_without(sample, unwanted) for sample in samples) if unwanted else tuple(samples)
 
     def _shown(self, sample: Sample, tick: int) -> Sample:
         script = self._scripts.get(sample.device_id)
