@@ -61,10 +61,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Hold what bounds cannot say. msgspec adds the path of the workload to the error."""
         if not self.shards and self.host == Host():
             raise ValueError("asks for nothing: give `shards`, or `host` with what it needs of a node")
-        names = shard_ids(self)
-        if len(set(names)) < len(names):
+        if len(self.shards) < 2:
+            return
+        if len(set(shard_ids(self))) < len(self.shards):
             raise ValueError("two of its `shards` have the same `shard_id`")
-        if self.host != Host() and len(self.shards) > 1 and not self.constraints.same_node:
+        if not self.constraints.same_node and self.host != Host():
             raise ValueError("`host` is one node's: with several shards set `constraints.same_node`")
 
 

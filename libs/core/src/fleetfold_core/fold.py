@@ -18,14 +18,16 @@ PARKED_KEPT = 100
 OUTCOMES_KEPT_DAYS = 8
 """Longer than a command lives in its stream: while it can come again, its outcome is known."""
 
-OUTCOMES = (
-    evt.PlacementDecided,
-    evt.PlacementRefused,
-    evt.PlacementReleased,
-    evt.DeviceCordoned,
-    evt.DeviceUncordoned,
-    evt.WorkDistributed,
-    evt.CommandRejected,
+OUTCOMES: frozenset[type[evt.Event]] = frozenset(
+    {
+        evt.PlacementDecided,
+        evt.PlacementRefused,
+        evt.PlacementReleased,
+        evt.DeviceCordoned,
+        evt.DeviceUncordoned,
+        evt.WorkDistributed,
+        evt.CommandRejected,
+    }
 )
 """The events of which each command brings about one."""
 
@@ -36,7 +38,7 @@ def fold(state: State, event: evt.Event, at: At) -> None:
     An impossible outcome is its command's outcome all the same: it lies in the log, and no second one must follow it.
     """
     _advance(state, at, at.pool or _pool_of(event))
-    if isinstance(event, OUTCOMES):
+    if type(event) in OUTCOMES:
         _record_outcome(state, at)
     trouble = _apply(state, event, at)
     if trouble is not None:
@@ -72,7 +74,13 @@ def fold_samples(state: State, samples: NodeSample, sequence: int, time: datetim
 
 
 def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 - one flat match over the closed union
-    match event:
+    match event:  # what a log is full of comes first: the cases are tried in turn
+        case evt.PlacementDecided():
+            return _placement_decided(state, event, at)
+        case evt.PlacementRefused():
+            return _placement_refused(state, event, at)
+        case evt.PlacementReleased():
+            return _placement_released(state, event, at)
         case evt.NodeJoined():
             return _node_joined(state, event, at)
         case evt.NodeLeft():
@@ -93,12 +101,6 @@ def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 
             return _set_cordon(state, event, event.reason)
         case evt.DeviceUncordoned():
             return _set_cordon(state, event, None)
-        case evt.PlacementDecided():
-            return _placement_decided(state, event, at)
-        case evt.PlacementRefused():
-            return _placement_refused(state, event, at)
-        case evt.PlacementReleased():
-            return _placement_released(state, event, at)
         case evt.WorkDistributed():
             return _works.distributed(state, event)
         case evt.WorkDispatched():

@@ -5,8 +5,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 
-import msgspec
-
 from fleetfold_bus.port import Bus, Record
 from fleetfold_bus.streams import EVENTS, SAMPLES
 from fleetfold_contracts import codec
@@ -122,15 +120,15 @@ class LiveState:
 
     def _fold_event(self, record: Record) -> None:
         pool = self._subjects.pool_of(record.subject)
-        at = At(sequence=record.sequence, time=record.time, pool=pool)
         try:
             envelope = codec.decode_envelope(record.payload)
             event = codec.decode_event(envelope)
         except codec.ContractError as error:
-            park(self.state, at, str(error))
+            park(self.state, At(sequence=record.sequence, time=record.time, pool=pool), str(error))
             _log.warning("an event was parked", sequence=record.sequence, subject=record.subject, reason=str(error))
             return
-        fold(self.state, event, msgspec.structs.replace(at, cause=envelope.cause))
+        at = At(sequence=record.sequence, time=record.time, cause=envelope.cause, pool=pool)
+        fold(self.state, event, at)
         self._tell_outcome(envelope.cause, record)
 
     def _tell_outcome(self, cause: CommandId | None, record: Record) -> None:
