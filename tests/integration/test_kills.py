@@ -112,9 +112,11 @@ async def test_a_killed_agent_comes_back_as_the_same_node_with_another_boot(clus
 
     assert [node.node_id for node in after.nodes] == [node.node_id for node in before.nodes]
     assert after.summary.device_count == before.summary.device_count
-    logged = await cluster.log(bool)
-    boots = {entry.event.node.boot_id for entry in logged if isinstance(entry.event, evt.NodeJoined)}
-    assert len(boots) == 2
+    await cluster.log(lambda logged: len(_boots(logged)) == 2)
+
+
+def _boots(logged: Sequence[Logged]) -> set[str]:
+    return {entry.event.node.boot_id for entry in logged if isinstance(entry.event, evt.NodeJoined)}
 
 
 async def _state(cluster: Cluster) -> StateAnswer:
