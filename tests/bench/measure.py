@@ -70,7 +70,9 @@ async def take_turns(contenders: Mapping[str, Callable[[], Awaitable[T]]], round
     results: dict[str, list[T]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, run in contenders.items():
-            gc.collect()  # what the one before left behind is not this one's to clear away
+            # What the one before left behind, and what the bench itself holds, is not this one's to go through.
+            gc.collect()
+            gc.freeze()
             results[name].append(await run())
     return results
 
