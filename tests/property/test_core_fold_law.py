@@ -18,7 +18,8 @@ KEPT = 2
 def _forgetful() -> Iterator[None]:
     """What is bounded is bounded so tightly that a short history already makes it forget."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("fold.REFUSALS_KEPT", "fold.RELEASES_KEPT", "fold.PARKED_KEPT", "_works.COMPLETED_KEPT"):
+        bounds = ("placements.REFUSALS_KEPT", "placements.RELEASES_KEPT", "works.COMPLETED_KEPT")
+        for name in ("fold.PARKED_KEPT", *(f"_fold.{bound}" for bound in bounds)):
             patch.setattr(f"fleetfold_core.{name}", KEPT)
         yield
 

@@ -11,7 +11,6 @@ from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.inventory import Link, LinkKind, Node
 from fleetfold_contracts.samples import NodeSample, Sample
 from fleetfold_contracts.workloads import Host, HostAllocation, Shard, Workload
-from fleetfold_core import fold as folding
 from fleetfold_core.fold import fold, fold_samples, park
 from fleetfold_core.state import At, State
 from tests.support.examples import GIB, a_device, a_node
@@ -234,7 +233,7 @@ def test_outcomes_are_kept_longer_than_commands_and_not_for_ever() -> None:
 
 
 def test_what_is_bounded_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "REFUSALS_KEPT", 2)
+    monkeypatch.setattr("fleetfold_core._fold.placements.REFUSALS_KEPT", 2)
     story = two_devices()
     for name in ("a", "b", "c", "b", "d"):
         workload = Workload(workload_id=name, shards=(gib_shard(99),))
@@ -244,7 +243,7 @@ def test_what_is_bounded_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_only_the_newest_completed_works_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleetfold_core._works.COMPLETED_KEPT", 1)
+    monkeypatch.setattr("fleetfold_core._fold.works.COMPLETED_KEPT", 1)
     story = two_devices()
     for name in ("a", "b", "c"):
         story.tell(evt.WorkDistributed(work_id=name, item_count=0, batch_size=1))

@@ -6,9 +6,9 @@ import msgspec
 
 from fleetfold_contracts.ids import NodeId
 from fleetfold_contracts.workloads import Allocation, Host, HostAllocation, Shard, Workload
-from fleetfold_core._refusal import refuse
-from fleetfold_core._search import Search
-from fleetfold_core._seating import Party, Ranked, Seat, greedy, ranked
+from fleetfold_core._solve.refusal import refuse
+from fleetfold_core._solve.search import Search
+from fleetfold_core._solve.seating import Party, Ranked, Seat, greedy, ranked
 from fleetfold_core.feasible import device_reason, node_reason
 from fleetfold_core.state import NodeState, Refusal, State
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fleetfold_contracts.workloads import Obstacle, Reason, Workload
-from fleetfold_core._seating import Seat
+from fleetfold_core._solve.seating import Seat
 from fleetfold_core._words import shard_words, some_of
 from fleetfold_core.explain import Miss, in_words, misses
 from fleetfold_core.feasible import largest_shard

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleetfold_contracts.ids import DeviceId
-from fleetfold_core._seating import Party, Ranked, Seat, seat
+from fleetfold_core._solve.seating import Party, Ranked, Seat, seat
 from fleetfold_core.feasible import room_reason
 from fleetfold_core.state import DeviceState
 

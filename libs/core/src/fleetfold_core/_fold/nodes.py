@@ -1,0 +1,143 @@
+"""Nodes, their devices and links: what is there, and what it reads."""
+
+from datetime import datetime
+
+from fleetfold_contracts import events as evt
+from fleetfold_contracts.ids import DeviceId, NodeId
+from fleetfold_contracts.samples import NodeSample, Sample
+from fleetfold_core.state import At, DeviceState, NodeState, State
+
+
+def node_joined(state: State, event: evt.NodeJoined, at: At) -> None:
+    """An agent started: a boot that is not the known one counts its ticks anew."""
+    known = state.nodes.get(event.node.node_id)
+    if known is None:
+        known = state.nodes[event.node.node_id] = NodeState(node=event.node)
+    if known.node.boot_id != event.node.boot_id:
+        known.last_tick = -1
+    known.node = event.node
+    known.left = False
+    known.liveness = evt.Liveness.LIVE
+    _see(known, at.time)
+
+
+def node_left(state: State, event: evt.NodeLeft) -> str | None:
+    """An agent was stopped in good order, unless another boot has taken its place since."""
+    node = state.nodes.get(event.node_id)
+    if node is None:
+        return _no_node(event.node_id)
+    if node.node.boot_id == event.boot_id:
+        node.left = True
+        node.liveness = evt.Liveness.OFFLINE
+    return None
+
+
+def liveness_changed(state: State, event: evt.LivenessChanged) -> str | None:
+    """A node fell silent, or is heard again."""
+    node = state.nodes.get(event.node_id)
+    if node is None:
+        return _no_node(event.node_id)
+    # Said of another boot, or of an agent that has left since: it came too late, and that is no fault.
+    if node.node.boot_id == event.boot_id and not node.left:
+        node.liveness = event.liveness
+        _see(node, event.last_seen)
+    return None
+
+
+def device_registered(state: State, event: evt.DeviceRegistered) -> str | None:
+    """A device is there, maybe again, maybe with other capabilities."""
+    if event.node_id not in state.nodes:
+        return _no_node(event.node_id)
+    device_id = event.capabilities.device_id
+    device = state.devices.get(device_id)
+    if device is None:
+        state.devices[device_id] = DeviceState(node_id=event.node_id, capabilities=event.capabilities)
+    else:
+        device.node_id = event.node_id
+        device.capabilities = event.capabilities
+        device.lost = None
+    return None
+
+
+def device_lost(state: State, event: evt.DeviceLost) -> str | None:
+    """A device no longer answers."""
+    device = _device_of(state, event.node_id, event.device_id)
+    if device is None:
+        return _no_device(event.device_id, event.node_id)
+    device.lost = event.reason
+    return None
+
+
+def device_recovered(state: State, event: evt.DeviceRecovered) -> str | None:
+    """A lost or faulted device works again."""
+    device = _device_of(state, event.node_id, event.device_id)
+    if device is None:
+        return _no_device(event.device_id, event.node_id)
+    device.lost = device.fault = None
+    return None
+
+
+def device_faulted(state: State, event: evt.DeviceFaulted) -> str | None:
+    """A device reported a fault."""
+    device = _device_of(state, event.node_id, event.device_id)
+    if device is None:
+        return _no_device(event.device_id, event.node_id)
+    device.fault = f"{event.code}: {event.meaning}" if event.meaning else event.code
+    return None
+
+
+def links_observed(state: State, event: evt.LinksObserved) -> str | None:
+    """What a node sees of links replaces what it saw before."""
+    if event.node_id not in state.nodes:
+        return _no_node(event.node_id)
+    state.links[event.node_id] = event.links
+    return None
+
+
+def sampled(state: State, samples: NodeSample, time: datetime) -> None:
+    """A node was heard at the server's `time`, with readings of its devices."""
+    node = state.nodes.get(samples.node_id)
+    if node is None or samples.boot_id != node.node.boot_id or samples.tick <= node.last_tick:
+        state.ignored_sample_count += len(samples.samples)
+        return
+    node.last_tick = samples.tick
+    _see(node, time)
+    for sample in samples.samples:
+        device = _device_of(state, samples.node_id, sample.device_id)
+        if device is None:
+            state.ignored_sample_count += 1
+        else:
+            _observe(device, sample)
+
+
+def _observe(device: DeviceState, sample: Sample) -> None:
+    """Take a sample over, and what it tells of the memory that others use.
+
+    Telemetry gives one sum: what our shards use of what they reserved, and what others use. Ours lies somewhere between
+    nothing (a model that still loads) and all that is reserved, so the others' lies between `used - reserved` and
+    `used`. What was known of it before is kept while it lies in there, and moved to the nearer end otherwise: a shard
+    that loads is not counted twice, and with nothing reserved all that is used is foreign. Without a reading nothing
+    new is known.
+    """
+    device.sample = sample
+    used_bytes = sample.memory_used_bytes
+    if used_bytes is not None:
+        device.foreign_bytes = min(max(device.foreign_bytes, used_bytes - device.reserved_bytes), used_bytes)
+
+
+def _see(node: NodeState, time: datetime) -> None:
+    if node.last_seen is None or time > node.last_seen:
+        node.last_seen = time
+
+
+def _device_of(state: State, node_id: NodeId, device_id: DeviceId) -> DeviceState | None:
+    device = state.devices.get(device_id)
+    return device if device is not None and device.node_id == node_id else None
+
+
+def _no_node(node_id: NodeId) -> str:
+    return f"no node {node_id!r} is known"
+
+
+def _no_device(device_id: DeviceId, node_id: NodeId) -> str:
+    return f"no device {device_id!r} is known on node {node_id!r}"
