@@ -57,6 +57,7 @@ def test_what_changes_an_allocation_and_nothing_else_is_under_the_guard_of_its_p
 def test_a_subject_says_whose_event_it_is_and_what_happened() -> None:
     subjects = {evt.TYPE_OF_EVENT[type(event)]: Subjects().event(event) for event in examples.EVENTS}
     assert subjects["node.joined"] == "fleet.evt.node.node-7.joined"
+    assert subjects["node.liveness.changed"] == Subjects().liveness("node-7")
     assert subjects["device.lost"] == "fleet.evt.node.node-7.device.lost"
     assert subjects["placement.decided"] == "fleet.evt.pool.research.placement.decided"
     assert subjects["work.batch.finished"] == "fleet.evt.work.batch.finished"

@@ -67,6 +67,10 @@ class Subjects:
         """That a node joined, of every node."""
         return f"{self.root}.evt.node.*.joined"
 
+    def liveness(self, node: NodeId) -> str:
+        """Where it is said whether a node is heard from. Only projectors write there."""
+        return f"{self.root}.evt.node.{check_token(node)}.liveness.changed"
+
     @property
     def work_events(self) -> str:
         """Every event about work."""

@@ -16,6 +16,9 @@ from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, HostAlloc
 Run = tuple[int, int]
 """So many numbers in a row: the first, and the count."""
 
+MISSED_BEATS = 3
+"""So many beats of a node are missed before it counts as silent."""
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -42,8 +45,15 @@ class NodeState(msgspec.Struct, kw_only=True):
     last_seen: datetime | None = None
     last_tick: int = -1
     """The newest tick folded of this boot; -1 before the first."""
+    steady: bool = False
+    """Whether its newest beat came before the ones since the beat before it could be missed: two beats in a row."""
     reserved_cpu_milli: int = 0
     reserved_memory_bytes: int = 0
+
+    @property
+    def silent_after_s(self) -> float:
+        """For so long it may say nothing and is not missed."""
+        return MISSED_BEATS * self.node.beat_interval_s
 
     @property
     def free_cpu_milli(self) -> int:

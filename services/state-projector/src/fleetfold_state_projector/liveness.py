@@ -1,44 +1,46 @@
 """Who is heard from: decided against the server's time, never against a clock of ours. Pure."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from fleetfold_contracts.events import Liveness, LivenessChanged
-from fleetfold_core.state import NodeState, State
-
-MISSED_BEATS = 3
+from fleetfold_core.state import NodeState
 
 
-def changes(
-    state: State, now: datetime, *, listening_since: datetime, offline_after_s: float
-) -> Iterator[LivenessChanged]:
-    """What has to be said of the nodes at the server's time `now`.
+class Moment(NamedTuple):
+    """When nodes are looked at."""
 
-    A node is stale after three missed beats, and offline after `offline_after_s` (or three beats, if those are longer).
-    Nobody was missed before `listening_since`: the server was away.
+    now: datetime
+    """The server's time."""
+    listening_since: datetime
+    """Nobody was missed before: the server was away."""
+
+
+def change(node: NodeState, moment: Moment, *, offline_after_s: float) -> LivenessChanged | None:
+    """What has to be said of a node at this moment, if anything.
+
+    It is stale after three missed beats, and offline after `offline_after_s` (or three beats, if those are longer).
+    Once it was silent, it is live again with the second beat in a row: one alone may be the last for a while.
     """
-    for node in state.nodes.values():
-        if node.last_seen is None or node.left:
-            continue
-        liveness = _liveness(node, now - max(node.last_seen, listening_since), offline_after_s)
-        unheard = node.last_seen < listening_since
-        if liveness is node.liveness or (liveness is Liveness.LIVE and unheard):
-            continue
-        yield LivenessChanged(
-            node_id=node.node.node_id, boot_id=node.node.boot_id, liveness=liveness, last_seen=node.last_seen
-        )
+    if node.last_seen is None or node.left:
+        return None
+    liveness = _liveness(node, moment.now - max(node.last_seen, moment.listening_since), offline_after_s)
+    unheard = node.last_seen < moment.listening_since
+    if liveness is node.liveness or (liveness is Liveness.LIVE and unheard):
+        return None
+    return LivenessChanged(
+        node_id=node.node.node_id, boot_id=node.node.boot_id, liveness=liveness, last_seen=node.last_seen
+    )
 
 
-def change_id(change: LivenessChanged) -> str:
-    """The id of a change: the same whoever says it, so that the log takes it once."""
-    seen_ms = int(change.last_seen.timestamp() * 1000)
-    return f"{change.node_id}.{change.boot_id}.{change.liveness}.{seen_ms}"
+def change_id(said: LivenessChanged, after_sequence: int) -> str:
+    """The id of a change that follows the node's change at `after_sequence`: the same whoever says it."""
+    return f"{said.node_id}.liveness.{after_sequence}.{said.liveness}"
 
 
 def _liveness(node: NodeState, silence: timedelta, offline_after_s: float) -> Liveness:
-    stale_after_s = MISSED_BEATS * node.node.beat_interval_s
-    if silence.total_seconds() >= max(offline_after_s, stale_after_s):
+    if silence.total_seconds() >= max(offline_after_s, node.silent_after_s):
         return Liveness.OFFLINE
-    if silence.total_seconds() >= stale_after_s:
-        return Liveness.STALE
-    return Liveness.LIVE
+    if silence.total_seconds() >= node.silent_after_s:
+        return Liveness.OFFLINE if node.liveness is Liveness.OFFLINE else Liveness.STALE
+    return Liveness.LIVE if node.steady else node.liveness

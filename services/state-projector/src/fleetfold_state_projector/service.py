@@ -2,29 +2,26 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from fleetfold_bus.port import Answer, BusError, Endpoint, Request, Service
+from fleetfold_bus.port import Answer, Endpoint, Request, Service
 from fleetfold_bus.streams import EVENTS
 from fleetfold_contracts import answers, codec
-from fleetfold_contracts.events import LivenessChanged
 from fleetfold_core.state import State
 from fleetfold_runtime.commands import failure, rejected_answer
 from fleetfold_runtime.live_state import LiveState
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.run import Context
-from fleetfold_runtime.stopping import background, sleep_unless
+from fleetfold_runtime.stopping import background
 from fleetfold_state_projector import views
-from fleetfold_state_projector.liveness import change_id, changes
+from fleetfold_state_projector.liveness_watch import LivenessWatch
 from fleetfold_state_projector.settings import ProjectorSettings
 from fleetfold_state_projector.snapshots import Origin, Snapshots, origin_of
 
 NAME = "state-projector"
 VERSION = "0.1.0"
 READ_OWN_WRITE_WITHIN_S = 4.0
-LOOK_EVERY_S = 0.25
 
 Query = answers.DevicesQuery | answers.StateQuery | answers.LinksQuery | answers.ExplainQuery
 QueryT = TypeVar("QueryT", bound=Query)
@@ -93,42 +90,3 @@ class Questions:
 
         metadata = {"schema": f"{kind.__name__}.json"}
         return Endpoint(name=verb, subject=self._subjects.api(verb), handler=answer, metadata=metadata)
-
-
-class LivenessWatch:
-    """Says when a node falls silent, and when it is heard again."""
-
-    def __init__(self, context: Context[ProjectorSettings], live: LiveState) -> None:
-        """`live` knows when each node was seen."""
-        self._bus = context.bus
-        self._clock = context.clock
-        self._stop = context.stop
-        self._subjects = context.settings.subjects
-        self._offline_after_s = context.settings.offline_after_s
-        self._live = live
-        self._listening_since: datetime | None = None
-
-    async def run(self) -> None:
-        """Look again and again until told to stop."""
-        while not await sleep_unless(self._stop, LOOK_EVERY_S):
-            now = self._live.server_now()
-            if not self._bus.connected or now is None:
-                self._listening_since = None
-                continue
-            self._listening_since = self._listening_since or now
-            for change in self._changes(now, self._listening_since):
-                await self._say(change)
-
-    def _changes(self, now: datetime, since: datetime) -> list[LivenessChanged]:
-        return list(changes(self._live.state, now, listening_since=since, offline_after_s=self._offline_after_s))
-
-    async def _say(self, change: LivenessChanged) -> None:
-        id_ = change_id(change)
-        payload = codec.encode_event(change, id=id_, source=NAME, time=self._clock.now())
-        try:
-            appended = await self._bus.append(self._subjects.event(change), payload, message_id=id_)
-        except BusError as error:
-            _log.info("a change of liveness is said later", node=change.node_id, reason=str(error))
-            return
-        await self._live.reached(appended.sequence)
-        _log.info(f"a node is {change.liveness} now", node=change.node_id)

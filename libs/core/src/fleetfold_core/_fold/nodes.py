@@ -101,6 +101,7 @@ def sampled(state: State, samples: NodeSample, time: datetime) -> None:
         state.ignored_sample_count += len(samples.samples)
         return
     node.last_tick = samples.tick
+    node.steady = node.last_seen is not None and (time - node.last_seen).total_seconds() < node.silent_after_s
     _see(node, time)
     for sample in samples.samples:
         device = _device_of(state, samples.node_id, sample.device_id)

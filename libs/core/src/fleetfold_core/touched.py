@@ -1,0 +1,68 @@
+"""What a record changes: asked before it is folded, by whoever keeps something beside the state that must follow it."""
+
+from collections.abc import Collection
+from typing import NamedTuple, assert_never
+
+from fleetfold_contracts import events as evt
+from fleetfold_contracts.ids import DeviceId, NodeId, PoolId, WorkId, WorkloadId
+from fleetfold_contracts.samples import NodeSample
+from fleetfold_contracts.workloads import Allocation, HostAllocation
+from fleetfold_core.state import State
+
+
+class Touched(NamedTuple):
+    """The entries of a state that a record may change, add or take away. Any other is after it what it was before.
+
+    What is forgotten because newer things push it out (works that are completed) is not named: it does not change, it
+    goes.
+    """
+
+    nodes: Collection[NodeId] = ()
+    devices: Collection[DeviceId] = ()
+    placements: Collection[tuple[PoolId, WorkloadId]] = ()
+    works: Collection[WorkId] = ()
+
+
+NOTHING = Touched()
+
+
+def touched(state: State, event: evt.Event) -> Touched:  # noqa: C901 - one flat match over the closed union
+    """What an event will change of the state that it is folded into next."""
+    match event:
+        case evt.PlacementDecided():
+            key = (event.workload.pool, event.workload.workload_id)
+            return _seats(key, event.allocations, event.host)
+        case evt.PlacementReleased():
+            key = (event.pool, event.workload_id)
+            placement = state.placements.get(key)
+            return _seats(key, placement.allocations, placement.host) if placement is not None else NOTHING
+        case evt.NodeJoined():
+            return Touched(nodes=(event.node.node_id,))
+        case evt.NodeLeft() | evt.LivenessChanged():
+            return Touched(nodes=(event.node_id,))
+        case evt.DeviceRegistered():
+            return Touched(devices=(event.capabilities.device_id,))
+        case (
+            evt.DeviceLost()
+            | evt.DeviceRecovered()
+            | evt.DeviceFaulted()
+            | evt.DeviceCordoned()
+            | evt.DeviceUncordoned()
+        ):
+            return Touched(devices=(event.device_id,))
+        case evt.WorkDistributed() | evt.WorkDispatched() | evt.BatchFinished() | evt.WorkCompleted():
+            return Touched(works=(event.work_id,))
+        case evt.LinksObserved() | evt.PlacementRefused() | evt.CommandRejected():
+            return NOTHING
+        case _:
+            assert_never(event)
+
+
+def touched_by_samples(samples: NodeSample) -> Touched:
+    """What the samples of a node will change."""
+    return Touched(nodes=(samples.node_id,), devices=[sample.device_id for sample in samples.samples])
+
+
+def _seats(key: tuple[PoolId, WorkloadId], allocations: Collection[Allocation], host: HostAllocation | None) -> Touched:
+    nodes = () if host is None else (host.node_id,)
+    return Touched(nodes=nodes, devices={one.device_id for one in allocations}, placements=(key,))
