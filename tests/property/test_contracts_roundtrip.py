@@ -19,7 +19,7 @@ from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.commands import COMMANDS, Command
-from fleetfold_contracts.ids import check_token, token
+from fleetfold_contracts.ids import ID_PATTERN, check_token, token
 from fleetfold_contracts.schemas import examples
 from fleetfold_contracts.schemas.catalogue import MESSAGES, QUERIES, Message
 from fleetfold_contracts.schemas.json_schemas import json_schema
@@ -58,8 +58,12 @@ def values(kind: mi.Type) -> st.SearchStrategy[Any]:  # noqa: C901 - one case a 
             return st.integers(kind.ge, kind.le)
         case mi.FloatType():
             return floats(kind)
+        case mi.StrType(pattern=pattern) if pattern == ID_PATTERN:
+            return IDS
+        case mi.StrType(pattern=str(pattern)):
+            return st.from_regex(pattern)
         case mi.StrType():
-            return IDS if kind.pattern else st.text(TEXT, min_size=kind.min_length or 0, max_size=kind.max_length)
+            return st.text(TEXT, min_size=kind.min_length or 0, max_size=kind.max_length)
         case mi.BoolType():
             return st.booleans()
         case mi.NoneType():

@@ -23,7 +23,10 @@ EXAMPLES: dict[str, Document] = {
     for verb, kind in COMMANDS.items()
     if kind is type(command)
 }
-ANY_KEYS: dict[str, list[Path]] = {"distribute": [("weights",), ("items", 0), ("items", 1)]}
+ANY_KEYS: dict[str, list[Path]] = {
+    "distribute": [("weights",), ("items", 0), ("items", 1)],
+    "place": [("workload", "constraints", name) for name in ("labels", "forbidden_labels")],
+}
 """Objects whose keys are the sender's own."""
 
 
@@ -267,10 +270,18 @@ def test_a_wrong_weight_is_refused(key: str, weight: object) -> None:
     assert refused_field("distribute", changed("distribute", ("weights",), {key: weight})).startswith("$.weights")
 
 
+A_MODEL: Document = {"weight_bytes": 1, "layers": 1, "hidden_size": 8, "attention_heads": 4}
+
 MAKES_NO_SENSE: list[tuple[str, Path, object, str]] = [
     ("place", ("workload",), {"workload_id": "a"}, "$.workload"),
     ("place", ("workload", "shards", 1, "shard_id"), "first-half", "$.workload"),
     ("place", ("workload", "constraints", "same_node"), False, "$.workload"),
+    ("place", ("workload", "replicas"), 2, "$.workload"),
+    ("place", ("workload", "model"), A_MODEL, "$.workload"),
+    ("place", ("workload",), {"workload_id": "a", "model": A_MODEL | {"attention_heads": 3}}, "$.workload.model"),
+    ("place", ("workload",), {"workload_id": "a", "model": A_MODEL | {"key_value_heads": 3}}, "$.workload.model"),
+    ("place", ("workload",), {"workload_id": "a", "shards": [{}] * 10, "replicas": 100}, "$.workload"),
+    ("place", ("workload",), {"workload_id": "a", "shards": [{"shard_id": "s" * 128}], "replicas": 2}, "$.workload"),
     ("distribute", ("count",), 5, "$"),
     ("distribute", ("items",), [], "$"),
     ("distribute", ("strategy",), "uniform", "$"),

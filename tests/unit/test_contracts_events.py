@@ -19,7 +19,7 @@ from fleetfold_contracts.workloads import MAX_SHARDS, Allocation, Shard, Workloa
 Document = dict[str, Any]
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 NATS_MAX_PAYLOAD_BYTES = 1024 * 1024
-MAPS = {"labels", "absent"}
+MAPS = {"labels", "forbidden_labels", "terms", "absent"}
 """Objects whose keys are the sender's own."""
 
 every_event = pytest.mark.parametrize("event", examples.EVENTS, ids=lambda event: evt.TYPE_OF_EVENT[type(event)])
@@ -195,6 +195,7 @@ def test_the_decision_on_the_largest_command_fits_into_a_message() -> None:
             memory_bytes=shard.memory_bytes,
             gpu_milli=shard.gpu_milli,
             score=0.12345678901234567,
+            terms={"compute": 0.1234, "memory": 0.1234, "network": 0.1234, "thermal": 0.1234, "bandwidth": 0.1234},
         )
         for shard in command.workload.shards
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Vendor
+from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Precision, Vendor
 from fleetfold_contracts.samples import Absence, DeviceProcess, ThrottleReason
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.meter import (
@@ -56,6 +56,7 @@ def test_devices_are_told_as_they_are(read: Reader) -> None:
         driver_version="6.12.12",
         supports_fp64=True,
         supports_tensor_cores=True,
+        precisions=(Precision.FP64, Precision.FP32, Precision.BF16, Precision.FP16, Precision.INT8),
         model="MI210",
         pci_address="0000:04:00.0",
     )

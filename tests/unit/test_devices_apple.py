@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetfold_contracts import codec
-from fleetfold_contracts.inventory import Capabilities, DeviceType, Vendor
+from fleetfold_contracts.inventory import Capabilities, DeviceType, Precision, Vendor
 from fleetfold_contracts.samples import Absence, Sample
 from fleetfold_devices import meter
 from fleetfold_devices.meter import READINGS
@@ -105,6 +105,7 @@ def test_the_gpu_is_told_as_it_is(macmon: Macmon) -> None:
             unified_memory=True,
             compute_units=40,
             supports_fp64=False,
+            precisions=(Precision.FP32, Precision.FP16),
             model="M3 Max",
             driver_version=inventory.devices[0].driver_version,
         ),

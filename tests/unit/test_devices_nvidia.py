@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Vendor
+from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Precision, Vendor
 from fleetfold_contracts.samples import Absence, DeviceProcess, ThrottleReason
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.meter import MEMORY, PCIE_THROUGHPUT, READINGS
@@ -53,6 +53,8 @@ def test_devices_are_told_as_they_are(read: Reader) -> None:
         driver_version="575.51.03",
         supports_fp64=True,
         supports_tensor_cores=True,
+        compute_capability="8.6",
+        precisions=tuple(precision for precision in Precision if precision is not Precision.FP8),
         model="A10",
         pci_address="0000:65:00.0",
     )

@@ -17,6 +17,11 @@ Labels = Annotated[dict[Name, Label], msgspec.Meta(max_length=MAX_LABELS)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Milli = Annotated[int, msgspec.Meta(ge=0, le=10**9, description="Thousandths: 1000 is one whole")]
+ComputeCapability = Annotated[
+    str, msgspec.Meta(pattern=r"^[0-9]{1,3}\.[0-9]{1,3}\Z", description="CUDA's, as major and minor number: `8.6`")
+]
+RACK_LABEL = "rack"
+"""The label that says in which rack a node stands."""
 
 
 class DeviceType(StrEnum):
@@ -43,6 +48,19 @@ class Vendor(StrEnum):
     OTHER = "other"
 
 
+class Precision(StrEnum):
+    """A format of numbers that a device computes in by itself, at more than the speed of an emulation."""
+
+    FP64 = "fp64"
+    FP32 = "fp32"
+    TF32 = "tf32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    FP8 = "fp8"
+    INT8 = "int8"
+    INT4 = "int4"
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What never changes about a device. What is unknown is absent, never zero."""
 
@@ -56,6 +74,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     driver_version: Label | None = None
     supports_fp64: bool | None = None
     supports_tensor_cores: bool | None = None
+    compute_capability: ComputeCapability | None = None
+    """CUDA's, such as `8.6`."""
+    precisions: tuple[Precision, ...] = ()
+    """Empty: unknown."""
     model: Name | None = None
     """The short name by which a workload may ask for it, such as `A10`."""
     unified_memory: bool = False

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from fleetfold_contracts.inventory import DeviceType, Vendor
+from fleetfold_contracts.inventory import DeviceType, Precision, Vendor
+from fleetfold_devices.precisions import of_cuda, of_gfx
 
 GIB = 1024**3
 
@@ -23,6 +24,8 @@ class Model:
     compute_units: int | None = None
     supports_fp64: bool | None = None
     supports_tensor_cores: bool | None = None
+    compute_capability: str | None = None
+    precisions: tuple[Precision, ...] = ()
     max_power_watts: float = 250.0
     max_clock_mhz: float = 1500.0
 
@@ -43,9 +46,10 @@ def _data_sheet(
     units: int,
     watts: float,
     mhz: float,
+    architecture: tuple[int, int] | str,
     tensor_cores: bool = True,
 ) -> Model:
-    amd = device_name.startswith("AMD")
+    amd = isinstance(architecture, str)
     return Model(
         name=name,
         device_name=device_name,
@@ -56,19 +60,35 @@ def _data_sheet(
         compute_units=units,
         supports_fp64=True,
         supports_tensor_cores=tensor_cores,
+        compute_capability=None if amd else "{}.{}".format(*architecture),
+        precisions=of_gfx(architecture) if amd else of_cuda(architecture),
         max_power_watts=float(watts),
         max_clock_mhz=float(mhz),
     )
 
 
 _TRACE_MODELS = (
-    _data_sheet("P100", "Tesla P100-PCIE-16GB", gib=16, gbps=732, units=56, watts=250, mhz=1303, tensor_cores=False),
-    _data_sheet("V100M16", "Tesla V100-SXM2-16GB", gib=16, gbps=900, units=80, watts=300, mhz=1530),
-    _data_sheet("V100M32", "Tesla V100-SXM2-32GB", gib=32, gbps=900, units=80, watts=300, mhz=1530),
-    _data_sheet("T4", "Tesla T4", gib=16, gbps=320, units=40, watts=70, mhz=1590),
-    _data_sheet("A10", "NVIDIA A10", gib=24, gbps=600, units=72, watts=150, mhz=1695),
-    _data_sheet("G2", "AMD Instinct MI100", gib=32, gbps=1228.8, units=120, watts=300, mhz=1502),
-    _data_sheet("G3", "AMD Instinct MI210", gib=64, gbps=1638.4, units=104, watts=300, mhz=1700),
+    _data_sheet(
+        "P100",
+        "Tesla P100-PCIE-16GB",
+        gib=16,
+        gbps=732,
+        units=56,
+        watts=250,
+        mhz=1303,
+        architecture=(6, 0),
+        tensor_cores=False,
+    ),
+    _data_sheet(
+        "V100M16", "Tesla V100-SXM2-16GB", gib=16, gbps=900, units=80, watts=300, mhz=1530, architecture=(7, 0)
+    ),
+    _data_sheet(
+        "V100M32", "Tesla V100-SXM2-32GB", gib=32, gbps=900, units=80, watts=300, mhz=1530, architecture=(7, 0)
+    ),
+    _data_sheet("T4", "Tesla T4", gib=16, gbps=320, units=40, watts=70, mhz=1590, architecture=(7, 5)),
+    _data_sheet("A10", "NVIDIA A10", gib=24, gbps=600, units=72, watts=150, mhz=1695, architecture=(8, 6)),
+    _data_sheet("G2", "AMD Instinct MI100", gib=32, gbps=1228.8, units=120, watts=300, mhz=1502, architecture="gfx908"),
+    _data_sheet("G3", "AMD Instinct MI210", gib=64, gbps=1638.4, units=104, watts=300, mhz=1700, architecture="gfx90a"),
 )
 
 MODELS: dict[str, Model] = {model.name: model for model in _TRACE_MODELS}

@@ -8,17 +8,22 @@ import msgspec
 from fleetfold_contracts import codec
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
-from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Vendor
+from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Precision, Vendor
 from fleetfold_contracts.samples import Absence, DeviceHealth, DeviceProcess, NodeSample, Sample, ThrottleReason
 from fleetfold_contracts.work import Batch, Item
 from fleetfold_contracts.workloads import (
     Allocation,
     Constraints,
+    Cut,
     Host,
     HostAllocation,
+    MemoryEstimate,
+    Model,
+    Neighbours,
     Obstacle,
     Reason,
     Shard,
+    Spread,
     Workload,
 )
 
@@ -46,9 +51,41 @@ _WORKLOAD = Workload(
         nodes=(_NODE,),
         forbidden_devices=("node-9-gpu-3",),
         forbidden_nodes=("node-9",),
+        min_compute_capability="8.0",
+        needs_fp64=True,
+        needs_tensor_cores=True,
+        precisions=(Precision.BF16, Precision.FP16),
+        labels={"zone": ("a", "b"), "slot": ()},
+        forbidden_labels={"reserved-for": ("nobody-else",)},
+        max_temperature_celsius=85.0,
+        exclusive=True,
         same_node=True,
+        same_rack=True,
+        neighbours=Neighbours(min_bandwidth_gbps=100.0, max_latency_us=10.0, ring=True),
         one_shard_per_device=False,
     ),
+)
+
+_TO_BE_CUT = Workload(
+    workload_id="mixtral",
+    pool="research",
+    model=Model(
+        weight_bytes=93 * GIB,
+        layers=32,
+        hidden_size=4096,
+        attention_heads=32,
+        key_value_heads=8,
+        cache_bytes_per_token=131_072,
+        context_tokens=32_768,
+        sequences=4,
+        precision=Precision.BF16,
+        cut=Cut.PIPELINE,
+        gpu_milli=500,
+    ),
+    replicas=2,
+    spread=Spread.RACK,
+    priority=10,
+    tenant="team-red",
 )
 
 EVENTS: tuple[evt.Event, ...] = (
@@ -78,6 +115,8 @@ EVENTS: tuple[evt.Event, ...] = (
             driver_version="550.54.14",
             supports_fp64=True,
             supports_tensor_cores=True,
+            compute_capability="8.6",
+            precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
             model="A10",
             unified_memory=True,
             partition_of="node-7-gpu-physical-0",
@@ -112,6 +151,12 @@ EVENTS: tuple[evt.Event, ...] = (
                 memory_bytes=20 * GIB,
                 gpu_milli=1000,
                 score=0.91,
+                terms={"memory": 0.95, "idle": 0.85, "penalty": 1.0},
+                layers=(0, 16),
+                tensor_rank=1,
+                memory=MemoryEstimate(
+                    weights_bytes=14 * GIB, cache_bytes=4 * GIB, activations_bytes=GIB, overhead_bytes=GIB
+                ),
             ),
             Allocation(
                 shard_id="second-half",
@@ -127,8 +172,8 @@ EVENTS: tuple[evt.Event, ...] = (
         decided_at_sequence=4711,
     ),
     evt.PlacementRefused(
-        workload=_WORKLOAD,
-        summary="no device takes shard first-half",
+        workload=_TO_BE_CUT,
+        summary="no device takes a layer",
         obstacles=(
             Obstacle(reason=Reason.NO_MEMORY, count=2, nearest=_FIRST_GPU, detail="needs 20.0 GiB, has 4.0 GiB free"),
         ),

@@ -13,7 +13,18 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from fleetfold_contracts.ids import token
-from fleetfold_contracts.inventory import MAX_LABELS, DeviceType, Label, Link, LinkKind, Name, Node, Vendor
+from fleetfold_contracts.inventory import (
+    MAX_LABELS,
+    ComputeCapability,
+    DeviceType,
+    Label,
+    Link,
+    LinkKind,
+    Name,
+    Node,
+    Precision,
+    Vendor,
+)
 from fleetfold_devices.catalogue import GIB, MODELS, Model
 from fleetfold_devices.port import DevicesError
 from fleetfold_devices.simulation.scripted_faults import FaultKind, ScriptedFault
@@ -64,6 +75,8 @@ class DeviceGroup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     compute_units: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     supports_fp64: bool | None = None
     supports_tensor_cores: bool | None = None
+    compute_capability: ComputeCapability | None = None
+    precisions: tuple[Precision, ...] | None = None
     max_power_watts: Annotated[float, msgspec.Meta(gt=0, le=100_000)] | None = None
     max_clock_mhz: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
 

@@ -110,6 +110,8 @@ class SimulatedDevice:
             memory_bandwidth_gbps=model.memory_bandwidth_gbps,
             supports_fp64=model.supports_fp64,
             supports_tensor_cores=model.supports_tensor_cores,
+            compute_capability=model.compute_capability,
+            precisions=model.precisions,
             model=model.name,
         )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetfold_contracts.ids import DeviceId, NodeId, token
-from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, Vendor
+from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, Precision, Vendor
 from fleetfold_contracts.samples import Absence, DeviceHealth, Sample
 from fleetfold_devices import meter
 from fleetfold_devices.catalogue import short_name
@@ -123,6 +123,7 @@ def _capabilities(report: Report, device_id: DeviceId) -> Capabilities:
         compute_units=_told(report, "soc", "gpu_cores"),
         driver_version=f"macOS {version}" if version else None,
         supports_fp64=False,  # Metal has no such numbers
+        precisions=(Precision.FP32, Precision.FP16),  # its types `float` and `half`, which every GPU has
         model=short_name(device_name) if isinstance(device_name, str) else None,
     )
 

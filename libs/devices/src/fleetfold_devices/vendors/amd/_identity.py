@@ -7,6 +7,7 @@ from fleetfold_contracts.inventory import Capabilities, DeviceType, Vendor
 from fleetfold_devices.catalogue import short_name
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.library.binding import Driver
+from fleetfold_devices.precisions import of_gfx
 from fleetfold_devices.vendors.amd._places import Place
 from fleetfold_devices.vendors.amd._readings import usable_memory_bytes
 from fleetfold_devices.vendors.amd._smi import figure
@@ -34,6 +35,7 @@ def capabilities(smi: Any, driver: Driver, place: Place, card_id: DeviceId, *, u
         driver_version=driver.ask_or_none(_driver_version, smi, place.handle),
         supports_fp64=True,  # as has every architecture that ROCm runs on
         supports_tensor_cores=asic["target_graphics_version"].startswith(MATRIX_CORES),
+        precisions=of_gfx(asic["target_graphics_version"]),
         model=short_name(device_name),
         partition_of=card_id if place.is_partition else None,
         pci_address=place.pci_address,

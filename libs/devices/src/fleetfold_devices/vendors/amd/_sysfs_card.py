@@ -33,6 +33,7 @@ from fleetfold_devices.kernel.sysfs import (
 from fleetfold_devices.library import pcie
 from fleetfold_devices.meter import AbsentError, Meter
 from fleetfold_devices.port import DeviceLostError, Wanted
+from fleetfold_devices.precisions import of_gfx
 from fleetfold_devices.vendors.amd._identity import MATRIX_CORES
 from fleetfold_devices.vendors.amd._kfd import compute_node
 from fleetfold_devices.vendors.amd._throttling import APU_TABLES, by_status
@@ -103,6 +104,7 @@ class Card:
             driver_version=self._driver_version(),
             supports_fp64=True,  # as has every card that the driver knows
             supports_tensor_cores=node.architecture.startswith(MATRIX_CORES) if node else None,
+            precisions=of_gfx(node.architecture) if node else (),
             model=short_name(device_name),
             pci_address=self.pci_address,
         )

@@ -9,6 +9,7 @@ from fleetfold_devices.catalogue import short_name
 from fleetfold_devices.host import host_memory_bytes
 from fleetfold_devices.library.binding import Driver
 from fleetfold_devices.meter import AbsentError
+from fleetfold_devices.precisions import of_cuda
 from fleetfold_devices.vendors.nvidia._places import Place, pci_address
 from fleetfold_devices.vendors.nvidia._readings import usable_memory_bytes
 
@@ -46,6 +47,8 @@ def capabilities(nvml: Any, driver: Driver, place: Place) -> Capabilities:
         driver_version=ask(nvml.nvmlSystemGetDriverVersion),
         supports_fp64=None if capability is None else capability >= (1, 3),
         supports_tensor_cores=has_tensor_cores(capability, device_name),
+        compute_capability=None if capability is None else "{}.{}".format(*capability),
+        precisions=of_cuda(capability),
         model=short_name(device_name),
         partition_of=device_id(nvml, driver, place.card) if place.is_instance else None,
         pci_address=ask(lambda: pci_address(nvml.nvmlDeviceGetPciInfo(place.card))),
