@@ -56,6 +56,23 @@ def test_devices_are_shown_to_people_and_programs(server: str) -> None:
     assert "big-gpu0" not in shown
 
 
+def test_devices_are_narrowed_down_and_ranked(server: str) -> None:
+    ranked = asked(server, "devices", "--sort", "score", "--limit", "2", "--status", "live")["devices"]
+    assert len(ranked) == 2
+    assert ranked[0]["score"] >= ranked[1]["score"]
+    assert asked(server, "devices", "--label", "rack=nowhere").get("devices", []) == []
+    assert asked(server, "devices", "--min-free", "1TiB").get("devices", []) == []
+
+
+def test_the_cluster_is_shown_in_figures(server: str) -> None:
+    answer = asked(server, "aggregate")
+    assert answer["cluster"]["device_count"] == len(DEVICES)
+    assert answer["by_vendor"]["nvidia"] == answer["cluster"]
+    assert [node["node_id"] for node in asked(server, "topology")["nodes"]] == ["big", "small"]
+    shown = fleetfold("aggregate", FLEETFOLD_NATS_URL=server).stdout
+    assert "heterogeneity" in shown
+
+
 def test_a_workload_is_placed_explained_and_released(server: str) -> None:
     outcome = asked(server, "place", "--id", "llama", "--shards", "3", "--shard-memory", "8GiB", "--node", "big")
     assert outcome["type"] == "fleet.placement.decided.v1"

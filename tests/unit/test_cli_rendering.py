@@ -15,7 +15,7 @@ from fleetfold_cli.render.events import TELLERS, event_line
 from fleetfold_cli.sizes import format_size, parse_size
 from fleetfold_client import Happened
 from fleetfold_contracts import events as evt
-from fleetfold_contracts.answers import DevicesAnswer, DeviceView
+from fleetfold_contracts.answers import DevicesAnswer, DeviceStatus, DeviceView
 from fleetfold_contracts.codec import Envelope
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Vendor
 from fleetfold_contracts.samples import Absence, Sample
@@ -98,15 +98,17 @@ def test_what_was_not_read_is_not_shown_as_zero() -> None:
 @pytest.mark.parametrize(
     ("trouble", "state"),
     [
-        ({"lost": "no answer", "cordoned": "hot"}, "lost: no answer"),
-        ({"fault": "XID 79"}, "faulted: XID 79"),
-        ({"cordoned": ""}, "live, cordoned"),
-        ({"cordoned": "hot"}, "live, cordoned: hot"),
+        ({"status": "lost", "lost": "no answer", "cordoned": "hot"}, "lost: no answer"),
+        ({"status": "faulted", "fault": "XID 79"}, "faulted: XID 79"),
+        ({"status": "cordoned", "cordoned": ""}, "cordoned"),
+        ({"status": "cordoned", "cordoned": "hot"}, "cordoned: hot"),
+        ({"status": "offline", "cordoned": "hot"}, "offline"),
         ({}, "live"),
     ],
 )
 def test_the_worst_of_a_device_is_shown(trouble: dict[str, str], state: str) -> None:
-    cells = drawn(msgspec.structs.replace(device(None), **trouble)).split("  ")
+    view = msgspec.convert(msgspec.to_builtins(device(None)) | trouble, DeviceView)
+    cells = drawn(view).split("  ")
     assert state in [cell.strip() for cell in cells]
 
 
@@ -114,7 +116,7 @@ def device(sample: Sample | None) -> DeviceView:
     capabilities = Capabilities(
         device_id="g", device_type=DeviceType.CUDA, device_name="GPU", vendor=Vendor.NVIDIA, max_memory_bytes=2**30
     )
-    return DeviceView(node_id="n", capabilities=capabilities, liveness=evt.Liveness.LIVE, sample=sample)
+    return DeviceView(node_id="n", capabilities=capabilities, status=DeviceStatus.LIVE, sample=sample)
 
 
 def drawn(view: DeviceView) -> str:

@@ -55,6 +55,7 @@ from fleetfold_contracts.events import (
     PlacementReleased,
     WorkDistributed,
 )
+from fleetfold_contracts.figures import AggregateAnswer, AggregateQuery, TopologyAnswer, TopologyQuery
 from fleetfold_contracts.ids import DEFAULT_POOL
 from fleetfold_contracts.subjects import DEFAULT_ROOT, Subjects
 from fleetfold_contracts.workloads import Workload
@@ -206,11 +207,26 @@ class Fleet:
         """The devices as they stand, asked for page by page."""
         page = _read(await self._ask("devices", query, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
         devices = page.devices
-        while page.next_after is not None:
-            query = msgspec.structs.replace(query, after=page.next_after)
-            page = _read(await self._ask("devices", query, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
+        while page.next_after is not None and (query.limit is None or len(devices) < query.limit):
+            left = None if query.limit is None else query.limit - len(devices)
+            rest = msgspec.structs.replace(query, after=page.next_after, limit=left)
+            page = _read(await self._ask("devices", rest, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
             devices += page.devices
         return msgspec.structs.replace(page, devices=devices)
+
+    async def aggregate(self, query: AggregateQuery = AggregateQuery()) -> AggregateAnswer:  # noqa: B008 - a frozen struct
+        """The cluster in figures, and the same by vendor and by pool."""
+        return _read(await self._ask("aggregate", query, timeout_s=QUERY_TIMEOUT_S), AggregateAnswer)
+
+    async def topology(self, query: TopologyQuery = TopologyQuery()) -> TopologyAnswer:  # noqa: B008 - a frozen struct
+        """Nodes, their devices and links, and what follows from all links together, asked for page by page."""
+        page = _read(await self._ask("topology", query, timeout_s=QUERY_TIMEOUT_S), TopologyAnswer)
+        nodes = page.nodes
+        while page.next_after is not None:
+            rest = msgspec.structs.replace(query, after=page.next_after)
+            page = _read(await self._ask("topology", rest, timeout_s=QUERY_TIMEOUT_S), TopologyAnswer)
+            nodes += page.nodes
+        return msgspec.structs.replace(page, nodes=nodes)
 
     async def state(self, query: StateQuery = StateQuery()) -> StateAnswer:  # noqa: B008 - a frozen struct
         """The whole cluster but for its devices."""

@@ -1,10 +1,25 @@
 """What `<root>.api.<verb>` is asked and answers, beside the outcomes of commands."""
 
+from enum import StrEnum
+from typing import Annotated
+
 import msgspec
 
 from fleetfold_contracts.events import Liveness
+from fleetfold_contracts.figures import Figures
 from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, NodeId, PoolId, WorkId, WorkloadId
-from fleetfold_contracts.inventory import Bytes, Capabilities, Count, DeviceType, Link, Milli, Vendor
+from fleetfold_contracts.inventory import (
+    MAX_INTEGER,
+    Bytes,
+    Capabilities,
+    Count,
+    DeviceType,
+    Label,
+    Labels,
+    Link,
+    Milli,
+    Vendor,
+)
 from fleetfold_contracts.samples import Instant, Sample
 from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle, Reason
 
@@ -24,14 +39,45 @@ class FailureAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     error: Failure
 
 
+class DeviceStatus(StrEnum):
+    """How a device is: the worst that can be said of it, or of its node."""
+
+    LIVE = "live"
+    STALE = "stale"
+    """Its node missed three beats."""
+    OFFLINE = "offline"
+    LOST = "lost"
+    """It does not answer its driver."""
+    FAULTED = "faulted"
+    CORDONED = "cordoned"
+    """It works, and takes nothing new."""
+
+
+class DeviceOrder(StrEnum):
+    """In which order devices are told."""
+
+    ID = "id"
+    SCORE = "score"
+    """The best first; equal ones by their ids."""
+
+
 class DevicesQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which devices. Empty: all."""
+    """Which devices: every part that is given must hold. Empty: all."""
 
     vendor: Vendor | None = None
     device_type: DeviceType | None = None
     node_id: NodeId | None = None
-    after: DeviceId | None = None
-    """Only those behind this one: what `next_after` of the answer before says."""
+    pool: PoolId | None = None
+    labels: Labels = {}
+    """Each must be a label of the device, or of its node."""
+    status: DeviceStatus | None = None
+    min_free_bytes: Bytes = 0
+    """Only those with so much memory that nobody uses and nobody was promised."""
+    sort: DeviceOrder = DeviceOrder.ID
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)] | None = None
+    """So many at most."""
+    after: Label | None = None
+    """Only those behind this place in the order: what `next_after` of the answer before says."""
     at_least: Count = 0
     """Wait until the answer stands for this log position."""
 
@@ -41,7 +87,7 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     node_id: NodeId
     capabilities: Capabilities
-    liveness: Liveness
+    status: DeviceStatus
     sample: Sample | None = None
     score: float | None = None
     """Absent when the device cannot be scored."""
@@ -57,11 +103,14 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DevicesAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Devices in the order of their ids, as many as one message holds, and the log position that they stand for."""
+    """Devices in the order asked for, as many as one message holds, and the log position that they stand for.
+
+    Scores move from one answer to the next, so a device may then be told twice, or be missed.
+    """
 
     position: Count
     devices: tuple[DeviceView, ...] = ()
-    next_after: DeviceId | None = None
+    next_after: Label | None = None
     """Give it as `after` for the rest. Absent: there is none."""
 
 
@@ -107,16 +156,10 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     completed: bool = False
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The cluster in figures. Averages are over the devices that have the reading."""
+class Summary(Figures, frozen=True, kw_only=True, omit_defaults=True):
+    """The cluster in figures, and what was decided on it."""
 
-    device_count: Count = 0
     node_count: Count = 0
-    total_memory_bytes: Bytes = 0
-    used_memory_bytes: Bytes = 0
-    average_utilization_percent: float | None = None
-    average_temperature_celsius: float | None = None
-    total_power_watts: float | None = None
     placement_count: Count = 0
     refused_count: Count = 0
     rejected_count: Count = 0

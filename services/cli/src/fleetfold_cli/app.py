@@ -13,6 +13,8 @@ MODULES = {
     "devices": "devices",
     "cordon": "devices",
     "uncordon": "devices",
+    "aggregate": "figures",
+    "topology": "figures",
     "links": "links",
     "place": "placements",
     "release": "placements",

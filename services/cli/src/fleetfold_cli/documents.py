@@ -1,6 +1,7 @@
 """From what is typed to a command: files, standard input, options."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -21,6 +22,18 @@ CommandT = TypeVar("CommandT", bound=Command)
 def given(**options: object) -> Document:
     """The options that were given: what is absent, empty or off is left to the defaults of the wire."""
     return {name: value for name, value in options.items() if value is not None and value not in ("", [], {}, False)}
+
+
+def typed_labels(typed: Sequence[str]) -> dict[str, str]:
+    """Labels from `NAME=VALUE`.
+
+    Raises:
+        typer.BadParameter: one is typed otherwise.
+    """
+    for label in typed:
+        if not label.partition("=")[0] or "=" not in label:
+            raise typer.BadParameter(f"{label!r} is no label; write it as rack=a")
+    return {name: value for name, _, value in (label.partition("=") for label in typed)}
 
 
 def read_text(name: str) -> str:

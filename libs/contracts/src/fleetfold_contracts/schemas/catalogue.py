@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from fleetfold_contracts import agents, answers
+from fleetfold_contracts import agents, answers, figures
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import TYPE_VERSION, Envelope
 from fleetfold_contracts.commands import COMMANDS
@@ -29,6 +29,8 @@ SERVICES = frozenset({AGENT, PROJECTOR, SOLVER, DISTRIBUTOR})
 QUERIES: dict[str, tuple[Message, Message]] = {
     "devices": (answers.DevicesQuery, answers.DevicesAnswer),
     "state": (answers.StateQuery, answers.StateAnswer),
+    "aggregate": (figures.AggregateQuery, figures.AggregateAnswer),
+    "topology": (figures.TopologyQuery, figures.TopologyAnswer),
     "links": (answers.LinksQuery, answers.LinksAnswer),
     "explain": (answers.ExplainQuery, answers.ExplainAnswer),
 }

@@ -54,7 +54,7 @@ def _figures(alike: Sequence[DeviceView]) -> list[str]:
     heat = [sample.temperature_celsius for sample in samples if sample.temperature_celsius is not None]
     return [
         str(len(alike)),
-        str(sum(device.liveness == "live" for device in alike)),
+        str(sum(device.status == "live" for device in alike)),
         format_size(sum(device.capabilities.max_memory_bytes for device in alike)),
         format_size(sum(used)) if used else ABSENT,
         format_size(sum(device.reserved_bytes for device in alike)),

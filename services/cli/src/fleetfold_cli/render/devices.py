@@ -4,7 +4,7 @@ from rich.table import Table
 
 from fleetfold_cli.render.words import ABSENT, figure, plain_table
 from fleetfold_cli.sizes import format_size
-from fleetfold_contracts.answers import DevicesAnswer, DeviceView
+from fleetfold_contracts.answers import DevicesAnswer, DeviceStatus, DeviceView
 from fleetfold_contracts.samples import Sample
 
 _READINGS = ("used", "busy", "temp", "power")
@@ -32,13 +32,14 @@ def devices_table(answer: DevicesAnswer) -> Table:
 
 
 def device_state(device: DeviceView) -> str:
-    """The worst that can be said of a device."""
-    for word, reason in (("lost", device.lost), ("faulted", device.fault)):
-        if reason is not None:
-            return f"{word}: {reason}" if reason else word
-    if device.cordoned is not None:
-        return f"{device.liveness}, cordoned" + (f": {device.cordoned}" if device.cordoned else "")
-    return str(device.liveness)
+    """The worst that can be said of a device, and why."""
+    reasons = {
+        DeviceStatus.LOST: device.lost,
+        DeviceStatus.FAULTED: device.fault,
+        DeviceStatus.CORDONED: device.cordoned,
+    }
+    reason = reasons.get(device.status)
+    return f"{device.status}: {reason}" if reason else device.status
 
 
 def _row(device: DeviceView) -> list[str]:

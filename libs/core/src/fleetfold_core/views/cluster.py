@@ -1,0 +1,94 @@
+"""The whole cluster but for its devices: nodes, placements, works, links."""
+
+from collections import Counter
+
+import msgspec
+
+from fleetfold_contracts.answers import (
+    LinksAnswer,
+    LinksQuery,
+    LinkView,
+    NodeView,
+    PlacementView,
+    StateAnswer,
+    Summary,
+    WorkView,
+)
+from fleetfold_contracts.ids import NodeId
+from fleetfold_core.state import NodeState, Placement, State, WorkState
+from fleetfold_core.views._fitting import LIST_BYTES, fitting, newest
+from fleetfold_core.views.figures import aggregate
+
+
+def cluster(state: State) -> StateAnswer:
+    """Everything but the devices."""
+    counts = _devices_by_node(state)
+    nodes = (_node(node, counts[node_id]) for node_id, node in sorted(state.nodes.items()))
+    return StateAnswer(
+        position=state.position,
+        summary=summary(state),
+        nodes=fitting(nodes, LIST_BYTES)[0],
+        placements=newest(map(_placement, reversed(state.placements.values())), LIST_BYTES),
+        works=newest(map(_work, reversed(state.works.values())), LIST_BYTES),
+    )
+
+
+def links(state: State, query: LinksQuery) -> LinksAnswer:
+    """The links that a query asks for, in the order of the nodes that see them."""
+    asked = sorted((id_, seen) for id_, seen in state.links.items() if query.node_id in (None, id_))
+    return LinksAnswer(
+        position=state.position,
+        links=tuple(LinkView(node_id=id_, link=link) for id_, seen in asked for link in seen),
+    )
+
+
+def summary(state: State) -> Summary:
+    """The cluster in figures, and what was decided on it."""
+    return Summary(
+        **msgspec.structs.asdict(aggregate(state, None).cluster),
+        node_count=len(state.nodes),
+        placement_count=len(state.placements),
+        refused_count=state.refused_count,
+        rejected_count=state.rejected_count,
+        unknown_event_count=state.parked_count,
+    )
+
+
+def _devices_by_node(state: State) -> Counter[NodeId]:
+    return Counter(device.node_id for device in state.devices.values())
+
+
+def _node(node: NodeState, device_count: int) -> NodeView:
+    return NodeView(
+        node_id=node.node.node_id,
+        hostname=node.node.hostname,
+        liveness=node.liveness,
+        last_seen=node.last_seen,
+        cpu_milli=node.node.cpu_milli,
+        memory_bytes=node.node.memory_bytes,
+        reserved_cpu_milli=node.reserved_cpu_milli,
+        reserved_memory_bytes=node.reserved_memory_bytes,
+        device_count=device_count,
+    )
+
+
+def _placement(placement: Placement) -> PlacementView:
+    return PlacementView(
+        workload_id=placement.workload.workload_id,
+        pool=placement.workload.pool,
+        allocations=placement.allocations,
+        host=placement.host,
+        decided_at=placement.decided_at,
+    )
+
+
+def _work(work: WorkState) -> WorkView:
+    return WorkView(
+        work_id=work.work_id,
+        item_count=work.item_count,
+        done=work.done,
+        failed=work.failed,
+        waiting=work.item_count - work.done - work.failed - work.unassigned,
+        unassigned=work.unassigned,
+        completed=work.completed,
+    )

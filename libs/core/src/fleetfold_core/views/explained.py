@@ -1,0 +1,56 @@
+"""Why a workload sits where it sits, or nowhere."""
+
+from fleetfold_contracts.answers import ExplainAnswer, ExplainQuery
+from fleetfold_contracts.codec import ContractError
+from fleetfold_core.explain import explain as explain_refusal
+from fleetfold_core.state import Placement, Refusal, State
+from fleetfold_core.views._fitting import WHOLE_BYTES, fitting
+
+
+def explain(state: State, query: ExplainQuery) -> ExplainAnswer:
+    """Why a workload sits where it sits, or nowhere.
+
+    Raises:
+        ContractError: nothing is known of it.
+    """
+    placement = state.placement(query.pool, query.workload_id)
+    if placement is not None:
+        return _explain_placement(state, query, placement)
+    refusal = state.refusal(query.pool, query.workload_id)
+    if refusal is not None:
+        return _explain_refusal(state, query, refusal)
+    if (query.pool, query.workload_id) in state.released:
+        return _explain_release(state, query)
+    raise ContractError(f"nothing is known of a workload {query.workload_id!r}", "$.workload_id")
+
+
+def _explain_placement(state: State, query: ExplainQuery, placement: Placement) -> ExplainAnswer:
+    devices = len({allocation.device_id for allocation in placement.allocations})
+    return ExplainAnswer(
+        position=state.position,
+        workload_id=query.workload_id,
+        status="placed",
+        summary=f"{len(placement.allocations)} shards on {devices} devices",
+        allocations=placement.allocations,
+    )
+
+
+def _explain_refusal(state: State, query: ExplainQuery, refusal: Refusal) -> ExplainAnswer:
+    return ExplainAnswer(
+        position=state.position,
+        workload_id=query.workload_id,
+        status="refused",
+        summary=refusal.summary,
+        obstacles=refusal.obstacles,
+        verdicts=fitting(explain_refusal(state, refusal.workload), WHOLE_BYTES)[0],
+    )
+
+
+def _explain_release(state: State, query: ExplainQuery) -> ExplainAnswer:
+    released_at = state.released[query.pool, query.workload_id]
+    return ExplainAnswer(
+        position=state.position,
+        workload_id=query.workload_id,
+        status="released",
+        summary=f"gave back what it held at {released_at:%Y-%m-%d %H:%M:%S} UTC",
+    )

@@ -1,0 +1,69 @@
+"""What the projector is asked, and answers from its state."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from fleetfold_bus.port import Answer, Endpoint, Request
+from fleetfold_contracts import answers, codec, figures
+from fleetfold_contracts.subjects import Subjects
+from fleetfold_core.state import State
+from fleetfold_core.views.cluster import cluster, links
+from fleetfold_core.views.devices import DeviceIds, devices
+from fleetfold_core.views.explained import explain
+from fleetfold_core.views.figures import aggregate
+from fleetfold_core.views.topology import KeptFigures, topology
+from fleetfold_runtime.commands import failure, rejected_answer
+from fleetfold_runtime.live_state import LiveState
+
+READ_OWN_WRITE_WITHIN_S = 4.0
+
+Query = (
+    answers.DevicesQuery
+    | answers.StateQuery
+    | answers.LinksQuery
+    | answers.ExplainQuery
+    | figures.AggregateQuery
+    | figures.TopologyQuery
+)
+QueryT = TypeVar("QueryT", bound=Query)
+
+
+class Questions:
+    """One endpoint a question."""
+
+    def __init__(self, subjects: Subjects, live: LiveState) -> None:
+        """`live` is the state that is answered from."""
+        self._subjects = subjects
+        self._live = live
+
+    def endpoints(self) -> list[Endpoint]:
+        """All of them."""
+        ids, kept = DeviceIds(), KeptFigures()
+        return [
+            self._endpoint("devices", answers.DevicesQuery, lambda state, query: devices(state, query, ids)),
+            self._endpoint("state", answers.StateQuery, lambda state, _: cluster(state)),
+            self._endpoint("aggregate", figures.AggregateQuery, lambda state, _: aggregate(state, self._now())),
+            self._endpoint("topology", figures.TopologyQuery, lambda state, query: topology(state, query, kept)),
+            self._endpoint("links", answers.LinksQuery, links),
+            self._endpoint("explain", answers.ExplainQuery, explain),
+        ]
+
+    def _now(self) -> datetime | None:
+        return self._live.server_now()
+
+    def _endpoint(self, verb: str, kind: type[QueryT], view: Callable[[State, QueryT], object]) -> Endpoint:
+        async def answer(request: Request) -> Answer:
+            try:
+                query = codec.decode_query(kind, request.payload, request.headers)
+                async with asyncio.timeout(READ_OWN_WRITE_WITHIN_S):
+                    await self._live.reached(query.at_least)
+                return Answer(codec.encode(view(self._live.state, query)))
+            except codec.ContractError as error:
+                return rejected_answer(error)
+            except TimeoutError:
+                return failure("408", f"the log stands at {self._live.state.position}, before this", "$.at_least")
+
+        metadata = {"schema": f"{kind.__name__}.json"}
+        return Endpoint(name=verb, subject=self._subjects.api(verb), handler=answer, metadata=metadata)
