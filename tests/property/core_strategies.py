@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Vendor
+from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.samples import NodeSample, Sample
 from fleetfold_contracts.workloads import (
     WHOLE_GPU_MILLI,
@@ -23,7 +24,7 @@ from fleetfold_contracts.workloads import (
     Workload,
 )
 from fleetfold_core.fold import fold, fold_samples, park
-from fleetfold_core.state import At, NodeState, State, WorkState
+from fleetfold_core.state import At, NodeState, Placement, Queued, State, WorkState
 from tests.support.story import START
 
 
@@ -37,6 +38,7 @@ HOMES = {"d1": "n1", "d2": "n1", "d3": "n1", "d4": "n2", "d5": "n2"}
 DEVICES = tuple(HOMES)
 WORKLOADS = ("w1", "w2", "w3")
 WORKS = ("k1", "k2")
+TENANTS = ("t1", "t2")
 
 pools = st.sampled_from(("default",) * 7 + ("elsewhere",))
 boots = st.sampled_from(("b1", "b1", "b2"))
@@ -47,6 +49,7 @@ workload_ids = st.sampled_from(WORKLOADS)
 work_ids = st.sampled_from(WORKS)
 sizes = st.integers(0, 12)
 """Bytes, or milli CPUs: the small numbers of small clusters."""
+tenants = st.sampled_from((None, *TENANTS))
 gpu_millis = st.sampled_from((0, 0, 200, 500, 800, WHOLE_GPU_MILLI))
 instants = st.integers(0, 10_000).map(lambda seconds: START + timedelta(seconds=seconds))
 
@@ -111,7 +114,14 @@ def workloads(draw: st.DrawFn, least_shards: int = 0) -> Workload:
         same_node=draw(st.sampled_from((False, False, True))) or (host != Host() and len(asked) > 1),
         one_shard_per_device=draw(st.booleans()),
     )
-    return Workload(workload_id=draw(workload_ids), shards=asked, host=host, constraints=limits, pool=draw(pools))
+    return Workload(
+        workload_id=draw(workload_ids),
+        shards=asked,
+        host=host,
+        constraints=limits,
+        tenant=draw(tenants),
+        pool=draw(pools),
+    )
 
 
 allocations = st.builds(
@@ -122,7 +132,10 @@ allocations = st.builds(
     memory_bytes=sizes,
     gpu_milli=gpu_millis,
 )
+some_allocations = st.lists(allocations, max_size=3).map(tuple)
+hosts = st.none() | st.builds(HostAllocation, node_id=node_ids, cpu_milli=sizes, memory_bytes=sizes)
 obstacles = st.builds(Obstacle, reason=st.sampled_from(Reason), count=st.integers(1, 3))
+some_obstacles = st.lists(obstacles, max_size=1).map(tuple)
 
 
 @st.composite
@@ -144,6 +157,7 @@ def distributions(draw: st.DrawFn) -> evt.WorkDistributed:
     )
 
 
+of_a_workload = {"pool": pools, "workload_id": workload_ids}
 of_a_node = {"node_id": node_ids}
 of_a_boot = {"node_id": node_ids, "boot_id": boots}
 on_a_node = st.sampled_from([*HOMES.items()] * 3 + [("d1", "n2"), ("d9", "n1")])
@@ -163,16 +177,42 @@ EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
     evt.LinksObserved: st.builds(evt.LinksObserved, **of_a_node, links=st.lists(links, max_size=2).map(tuple)),
     evt.DeviceCordoned: st.builds(evt.DeviceCordoned, pool=pools, device_id=device_ids, reason=texts),
     evt.DeviceUncordoned: st.builds(evt.DeviceUncordoned, pool=pools, device_id=device_ids),
+    evt.NodeCordoned: st.builds(evt.NodeCordoned, pool=pools, node_id=node_ids, reason=texts),
+    evt.NodeUncordoned: st.builds(evt.NodeUncordoned, pool=pools, node_id=node_ids),
+    evt.DeviceDrainStarted: st.builds(evt.DeviceDrainStarted, pool=pools, device_id=device_ids)
+    | st.builds(evt.DeviceDrainStarted, pool=pools, node_id=node_ids),
+    evt.DeviceDrainFinished: st.builds(evt.DeviceDrainFinished, pool=pools, device_id=device_ids)
+    | st.builds(evt.DeviceDrainFinished, pool=pools, node_id=node_ids),
     evt.PlacementDecided: st.builds(
         evt.PlacementDecided,
         workload=workloads(),
-        allocations=st.lists(allocations, max_size=3).map(tuple),
-        host=st.none() | st.builds(HostAllocation, node_id=node_ids, cpu_milli=sizes, memory_bytes=sizes),
+        allocations=some_allocations,
+        host=hosts,
+        strategy=st.sampled_from(PlacementStrategy),
+        preempted=rarely.flatmap(lambda some: st.lists(workload_ids, max_size=2).map(tuple) if some else st.just(())),
     ),
     evt.PlacementRefused: st.builds(
-        evt.PlacementRefused, workload=workloads(), summary=texts, obstacles=st.lists(obstacles, max_size=1).map(tuple)
+        evt.PlacementRefused, workload=workloads(), summary=texts, obstacles=some_obstacles, stays=rarely
     ),
-    evt.PlacementReleased: st.builds(evt.PlacementReleased, pool=pools, workload_id=workload_ids),
+    evt.PlacementQueued: st.builds(
+        evt.PlacementQueued,
+        workload=workloads(),
+        summary=texts,
+        obstacles=some_obstacles,
+        preempt=st.booleans(),
+        deadline_s=st.none() | st.just(60.0),
+        kept_devices=st.lists(device_ids, max_size=2, unique=True).map(tuple),
+        kept_node=st.none() | node_ids,
+    ),
+    evt.PlacementDegraded: st.builds(
+        evt.PlacementDegraded, **of_a_workload, shard_ids=st.sampled_from(((), ("0",), ("1",))), reason=texts
+    ),
+    evt.PlacementMoved: st.builds(evt.PlacementMoved, **of_a_workload, allocations=some_allocations, host=hosts),
+    evt.PlacementPreempted: st.builds(evt.PlacementPreempted, **of_a_workload, preempted_by=workload_ids),
+    evt.PlacementReleased: st.builds(evt.PlacementReleased, **of_a_workload),
+    evt.PlacementPreviewed: st.builds(evt.PlacementPreviewed),
+    evt.QuotaSet: st.builds(evt.QuotaSet, pool=pools, tenant=st.sampled_from(TENANTS), gpu_milli=st.none() | sizes),
+    evt.RebalanceProposed: st.builds(evt.RebalanceProposed, pool=pools),
     evt.WorkDistributed: distributions(),
     evt.WorkDispatched: st.builds(evt.WorkDispatched, work_id=work_ids),
     evt.BatchFinished: st.builds(
@@ -188,7 +228,7 @@ EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
 }
 """Each type of event, possible and impossible ones alike."""
 
-PLACEMENT_EVENTS = (evt.PlacementDecided, evt.PlacementRefused, evt.PlacementReleased)
+PLACEMENT_EVENTS = tuple(kind for kind, words in evt.TYPE_OF_EVENT.items() if words.startswith("placement."))
 WORK_EVENTS = (evt.WorkDistributed, evt.WorkDispatched, evt.BatchFinished, evt.WorkCompleted)
 
 readings = st.builds(
@@ -256,10 +296,43 @@ class Reader:
 
 def sequels(state: State) -> list[list[evt.Event | NodeSample]]:
     """What goes on with, or ends, what is under way: for placements, for works, for nodes."""
-    released = [evt.PlacementReleased(pool=pool, workload_id=workload_id) for pool, workload_id in state.placements]
+    placed = [event for placement in state.all_placements() for event in placement_sequels(state, placement)]
     works = [event for work in state.works.values() if not work.completed for event in work_sequels(work)]
     ticks = [next_tick(state, node) for node in state.nodes.values()]
-    return [[*released], [*works], [*ticks]]
+    waiting = [event for queued in state.queue.values() for event in queue_sequels(queued)]
+    return [[*placed], [*waiting], [*works], [*ticks]]
+
+
+def placement_sequels(state: State, placement: Placement) -> list[evt.Event]:
+    """It is released, degraded, moved to whatever devices, preempted by another."""
+    pool, workload_id = placement.workload.pool, placement.workload.workload_id
+    shard_ids = tuple(allocation.shard_id for allocation in placement.allocations)
+    elsewhere = tuple(
+        replace(allocation, device_id=device_id)
+        for allocation, device_id in zip(placement.allocations, reversed(state.devices), strict=False)
+    )
+    return [
+        evt.PlacementReleased(pool=pool, workload_id=workload_id),
+        evt.PlacementDegraded(pool=pool, workload_id=workload_id, shard_ids=shard_ids[:1]),
+        evt.PlacementMoved(pool=pool, workload_id=workload_id, allocations=elsewhere, host=placement.host),
+        evt.PlacementDecided(
+            workload=Workload(workload_id="w9", shards=(Shard(),), pool=pool),
+            allocations=tuple(replace(allocation, shard_id="0") for allocation in placement.allocations[:1]),
+            preempted=(workload_id,),
+        ),
+    ]
+
+
+def queue_sequels(queued: Queued) -> list[evt.Event]:
+    """It is placed, refused, released; or it is said that it was preempted."""
+    workload, by = queued.workload, queued.preempted_by or "w9"
+    pool, workload_id = workload.pool, workload.workload_id
+    return [
+        evt.PlacementDecided(workload=workload),
+        evt.PlacementRefused(workload=workload, summary="too late"),
+        evt.PlacementPreempted(pool=pool, workload_id=workload_id, preempted_by=by),
+        evt.PlacementReleased(pool=pool, workload_id=workload_id),
+    ]
 
 
 def next_tick(state: State, node: NodeState) -> NodeSample:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetfold_contracts.events import EVENT_TYPES
+from fleetfold_contracts.events import EVENT_TYPES, Liveness
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI
 from fleetfold_core.state import DeviceState, NodeState, State, WorkState
 from tests.property.core_strategies import EVENTS, Reader, Step, examples, histories
@@ -65,6 +65,10 @@ def test_books_are_kept(history: list[Step]) -> None:
         assert_device_is_booked(state, device)
     for node in state.nodes.values():
         assert_node_is_booked(state, node)
+    assert_tenants_are_booked(state)
+    assert_outages_are_told(state)
+    assert set(state.degraded) == {key for key, placement in state.placements.items() if placement.degraded}
+    assert not set(state.queue) & set(state.placements)
     for work in state.works.values():
         assert work.done + work.failed + work.unassigned + waiting_items(work) == work.item_count
     assert max(len(state.refusals), len(state.released), len(state.parked)) <= KEPT
@@ -92,6 +96,27 @@ def assert_node_is_booked(state: State, node: NodeState) -> None:
     held = [host for host in hosts if host.node_id == node.node.node_id]
     assert node.reserved_cpu_milli == sum(host.cpu_milli for host in held)
     assert node.reserved_memory_bytes == sum(host.memory_bytes for host in held)
+
+
+def assert_tenants_are_booked(state: State) -> None:
+    held: dict[tuple[str, str], list[int]] = {}
+    for placement in state.all_placements():
+        if placement.workload.tenant is not None:
+            amounts = held.setdefault((placement.workload.pool, placement.workload.tenant), [0, 0])
+            amounts[0] += sum(allocation.gpu_milli for allocation in placement.allocations)
+            amounts[1] += sum(allocation.memory_bytes for allocation in placement.allocations)
+    holds_something = {key: amounts for key, amounts in held.items() if amounts != [0, 0]}
+    assert {key: [amounts.gpu_milli, amounts.memory_bytes] for key, amounts in state.held.items()} == holds_something
+
+
+def assert_outages_are_told(state: State) -> None:
+    lost = {id_ for id_, device in state.devices.items() if device.lost is not None or device.fault is not None}
+    offline = {id_ for id_, node in state.nodes.items() if node.liveness is Liveness.OFFLINE}
+    assert set(state.outages) == {*(("device", id_) for id_ in lost), *(("node", id_) for id_ in offline)}
+    draining = {id_ for id_, device in state.devices.items() if device.draining}
+    drained_nodes = {id_ for id_, node in state.nodes.items() if node.draining}
+    told = {*(("device", id_) for id_ in draining), *(("node", id_) for id_ in drained_nodes)}
+    assert {key for _, key in state.drains} == told
 
 
 def waiting_items(work: WorkState) -> int:

@@ -196,14 +196,25 @@ MISSING = [
     ("place", ("workload",)),
     ("place", ("workload", "workload_id")),
     ("release", ("workload_id",)),
-    ("cordon", ("device_id",)),
-    ("uncordon", ("device_id",)),
+    ("move", ("workload_id",)),
+    ("quota", ("tenant",)),
 ]
 
 
 @pytest.mark.parametrize(("verb", "path"), MISSING)
 def test_a_field_that_must_be_there_is_named(verb: str, path: tuple[str, ...]) -> None:
     assert refused_field(verb, without(verb, *path)) == shown(path)
+
+
+@pytest.mark.parametrize("verb", ["cordon", "uncordon", "drain"])
+@pytest.mark.parametrize("document", [{}, {"device_id": "d", "node_id": "n"}], ids=["neither", "both"])
+def test_a_device_or_a_node_is_named_and_not_both(verb: str, document: dict[str, str]) -> None:
+    assert "`device_id` or `node_id`" in refusal(verb, codec.encode(document)).reason
+
+
+def test_a_deadline_is_for_who_waits() -> None:
+    payload = changed("place", ("wait",), False)
+    assert "set `wait`" in refusal("place", codec.encode(payload)).reason
 
 
 HUGE = 10**30

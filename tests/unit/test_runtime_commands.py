@@ -40,6 +40,7 @@ class Service:
                 raise self.faulty
             raise codec.ContractError("is not placed", "$.workload_id")
         assert isinstance(command, cmd.Cordon)
+        assert command.device_id is not None
         await self.loop.append_outcome(evt.DeviceCordoned(pool="default", device_id=command.device_id), command_id)
 
     async def send(self, verb: str, payload: bytes, name: str) -> None:

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import msgspec
 
-from fleetfold_contracts.ids import BootId, DeviceId, NodeId, PoolId, WorkId, WorkloadId
-from fleetfold_contracts.inventory import MAX_INTEGER, Capabilities, Count, Link, Node
+from fleetfold_contracts.ids import BootId, DeviceId, NodeId, PoolId, ShardId, Token, WorkId, WorkloadId
+from fleetfold_contracts.inventory import MAX_INTEGER, Bytes, Capabilities, Count, Link, Node
+from fleetfold_contracts.placing import MAX_PREEMPTED, PlacementStrategy, Seconds
 from fleetfold_contracts.samples import Instant
 from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle, Workload
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Sequence = Count
+Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 ItemIndex = Count
 
 
@@ -98,13 +100,51 @@ class DeviceUncordoned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     device_id: DeviceId
 
 
+class NodeCordoned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing new may sit on a node, nor on its devices."""
+
+    pool: PoolId
+    node_id: NodeId
+    reason: Text = ""
+
+
+class NodeUncordoned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A node's cordon was taken back, and its drain if it was being drained."""
+
+    pool: PoolId
+    node_id: NodeId
+
+
+class DeviceDrainStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing new may sit on a device, or on a node with its devices, and what is there moves off."""
+
+    pool: PoolId
+    device_id: DeviceId | None = None
+    node_id: NodeId | None = None
+    """Instead of a device: the node, with all its devices."""
+    reason: Text = ""
+
+
+class DeviceDrainFinished(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing sits any more on what was drained. It stays cordoned."""
+
+    pool: PoolId
+    device_id: DeviceId | None = None
+    node_id: NodeId | None = None
+
+
 class PlacementDecided(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A workload is bound to devices: all its shards, in one event."""
 
     workload: Workload
     allocations: tuple[Allocation, ...] = ()
     host: HostAllocation | None = None
+    strategy: PlacementStrategy = PlacementStrategy.SCORE
+    preempted: Annotated[tuple[WorkloadId, ...], msgspec.Meta(max_length=MAX_PREEMPTED)] = ()
+    """The placements that made room. They hold nothing from here on, and wait."""
     solver: Text = ""
+    solve_ms: Milliseconds = 0.0
+    """How long it took to decide."""
     decided_at_sequence: Sequence = 0
     """The log position that it was decided on."""
 
@@ -115,14 +155,105 @@ class PlacementRefused(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     workload: Workload
     summary: Text
     obstacles: tuple[Obstacle, ...] = ()
+    stays: bool = False
+    """What was refused is a move: the workload stays where it sits."""
+    solve_ms: Milliseconds = 0.0
     decided_at_sequence: Sequence = 0
 
 
-class PlacementReleased(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A workload gave back what it held."""
+class PlacementQueued(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A workload waits until it can be placed, and what stands in the way."""
+
+    workload: Workload
+    summary: Text
+    obstacles: tuple[Obstacle, ...] = ()
+    strategy: PlacementStrategy = PlacementStrategy.SCORE
+    preempt: bool = False
+    deadline_s: Seconds | None = None
+    """So long after this event, by the server's time, it is refused. Absent: it waits for ever."""
+    kept_devices: tuple[DeviceId, ...] = ()
+    """What it waits for: those behind it in the queue may not sit there."""
+    kept_node: NodeId | None = None
+    """The node whose CPU and memory it waits for, where it needs some."""
+    solve_ms: Milliseconds = 0.0
+    decided_at_sequence: Sequence = 0
+
+
+class PlacementDegraded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Devices, or a node, that a placement sits on are out of use. It keeps what it holds until it is moved."""
 
     pool: PoolId
     workload_id: WorkloadId
+    shard_ids: tuple[ShardId, ...] = ()
+    """The shards that must go elsewhere."""
+    reason: Text = ""
+
+
+class PlacementMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A placement sits elsewhere, whole: what it held is given back, and what it holds is reserved, in one event."""
+
+    pool: PoolId
+    workload_id: WorkloadId
+    allocations: tuple[Allocation, ...] = ()
+    """All its shards, those too that stayed where they were."""
+    host: HostAllocation | None = None
+    reason: Text = ""
+    solver: Text = ""
+    solve_ms: Milliseconds = 0.0
+    decided_at_sequence: Sequence = 0
+
+
+class PlacementPreempted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A notice: a placement made room for another, as that one's decision says, and waits."""
+
+    pool: PoolId
+    workload_id: WorkloadId
+    preempted_by: WorkloadId
+
+
+class PlacementReleased(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A workload gave back what it held, or waits no longer."""
+
+    pool: PoolId
+    workload_id: WorkloadId
+
+
+class PlacementPreviewed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A dry run: one of these is what would have happened. Nothing did."""
+
+    decided: PlacementDecided | None = None
+    refused: PlacementRefused | None = None
+    queued: PlacementQueued | None = None
+
+
+class QuotaSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all workloads of a tenant may hold together."""
+
+    pool: PoolId
+    tenant: Token
+    gpu_milli: Count | None = None
+    """Absent: no limit."""
+    memory_bytes: Bytes | None = None
+    """Absent: no limit."""
+
+
+class ProposedMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A placement that would sit better elsewhere."""
+
+    workload_id: WorkloadId
+    allocations: tuple[Allocation, ...] = ()
+    host: HostAllocation | None = None
+    gain: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 0.0
+    """By how much the mean score of its devices rises."""
+
+
+class RebalanceProposed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Placements that would sit better elsewhere, the largest gain first. Their moves follow where it is `applied`."""
+
+    pool: PoolId
+    moves: tuple[ProposedMove, ...] = ()
+    applied: bool = False
+    decided_at_sequence: Sequence = 0
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -200,9 +331,20 @@ Event = (
     | LinksObserved
     | DeviceCordoned
     | DeviceUncordoned
+    | NodeCordoned
+    | NodeUncordoned
+    | DeviceDrainStarted
+    | DeviceDrainFinished
     | PlacementDecided
     | PlacementRefused
+    | PlacementQueued
+    | PlacementDegraded
+    | PlacementMoved
+    | PlacementPreempted
     | PlacementReleased
+    | PlacementPreviewed
+    | QuotaSet
+    | RebalanceProposed
     | WorkDistributed
     | WorkDispatched
     | BatchFinished
@@ -221,9 +363,20 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "links.observed": LinksObserved,
     "device.cordoned": DeviceCordoned,
     "device.uncordoned": DeviceUncordoned,
+    "node.cordoned": NodeCordoned,
+    "node.uncordoned": NodeUncordoned,
+    "device.drain.started": DeviceDrainStarted,
+    "device.drain.finished": DeviceDrainFinished,
     "placement.decided": PlacementDecided,
     "placement.refused": PlacementRefused,
+    "placement.queued": PlacementQueued,
+    "placement.degraded": PlacementDegraded,
+    "placement.moved": PlacementMoved,
+    "placement.preempted": PlacementPreempted,
     "placement.released": PlacementReleased,
+    "placement.previewed": PlacementPreviewed,
+    "quota.set": QuotaSet,
+    "rebalance.proposed": RebalanceProposed,
     "work.distributed": WorkDistributed,
     "work.dispatched": WorkDispatched,
     "work.batch.finished": BatchFinished,
@@ -235,22 +388,21 @@ EVENT_TYPES: dict[str, type[Event]] = {
 TYPE_OF_EVENT: dict[type[Event], str] = {kind: words for words, kind in EVENT_TYPES.items()}
 
 
-def about(event: Event) -> str | None:  # noqa: C901 - one case a kind of event
-    """What an event is about: the id of a node, a device, a workload or a work."""
+_NAMED_BY: tuple[str, ...] = ("workload_id", "work_id", "device_id", "node_id", "tenant", "pool")
+"""The fields that say what an event is about: the first of them that it gives."""
+
+
+def about(event: Event) -> str | None:
+    """What an event is about: the id of a node, a device, a workload, a work, a tenant or a pool."""
     match event:
         case NodeJoined():
             return event.node.node_id
-        case NodeLeft() | LivenessChanged() | LinksObserved():
-            return event.node_id
         case DeviceRegistered():
             return event.capabilities.device_id
-        case DeviceLost() | DeviceRecovered() | DeviceFaulted() | DeviceCordoned() | DeviceUncordoned():
-            return event.device_id
-        case PlacementDecided() | PlacementRefused():
+        case PlacementDecided() | PlacementRefused() | PlacementQueued():
             return event.workload.workload_id
-        case PlacementReleased():
-            return event.workload_id
-        case WorkDistributed() | WorkDispatched() | BatchFinished() | WorkCompleted():
-            return event.work_id
-        case CommandRejected():
-            return None
+        case PlacementPreviewed():
+            would_be = event.decided or event.refused or event.queued
+            return would_be and would_be.workload.workload_id
+        case _:
+            return next((named for field in _NAMED_BY if (named := getattr(event, field, None)) is not None), None)

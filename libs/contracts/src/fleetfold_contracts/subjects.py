@@ -135,11 +135,23 @@ def event_scope(event: evt.Event) -> tuple[str, ...]:
             | evt.LinksObserved()
         ):
             return ("node", event.node_id)
-        case evt.PlacementDecided() | evt.PlacementRefused():
+        case evt.PlacementDecided() | evt.PlacementRefused() | evt.PlacementQueued():
             return ("pool", event.workload.pool)
-        case evt.DeviceCordoned() | evt.DeviceUncordoned() | evt.PlacementReleased():
+        case (
+            evt.DeviceCordoned()
+            | evt.DeviceUncordoned()
+            | evt.NodeCordoned()
+            | evt.NodeUncordoned()
+            | evt.DeviceDrainStarted()
+            | evt.DeviceDrainFinished()
+            | evt.PlacementDegraded()
+            | evt.PlacementMoved()
+            | evt.PlacementPreempted()
+            | evt.PlacementReleased()
+            | evt.QuotaSet()
+        ):
             return ("pool", event.pool)
         case evt.WorkDistributed() | evt.WorkDispatched() | evt.BatchFinished() | evt.WorkCompleted():
             return ("work",)
-        case evt.CommandRejected():
+        case evt.CommandRejected() | evt.PlacementPreviewed() | evt.RebalanceProposed():
             return ("command",)

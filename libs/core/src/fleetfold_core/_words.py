@@ -17,6 +17,8 @@ def node_words(node: NodeState, reason: Reason, host: Host) -> str:
     match reason:
         case Reason.NODE_NOT_LIVE:
             return f"{name} is {node.liveness}"
+        case Reason.CORDONED:
+            return f"{name} is {_quoted('cordoned', node.cordoned)}"
         case Reason.NODE_CPU:
             return f"needs {host.cpu_milli / 1000:g} CPU, {name} has {node.free_cpu_milli / 1000:g} free"
         case Reason.NODE_MEMORY:

@@ -105,6 +105,8 @@ def _node_faults(state: State, workload: Workload, plan: Plan) -> Iterator[str]:
         node = state.node_in(workload.pool, node_id)
         if node is None or node.liveness is not Liveness.LIVE:
             yield f"node {node_id} is not live"
+        elif node.cordoned is not None:
+            yield f"node {node_id} is cordoned"
         elif not _is_node_allowed(node_id, workload.constraints):
             yield f"node {node_id} is ruled out by a constraint"
         elif _asks_too_much(node, workload.host):

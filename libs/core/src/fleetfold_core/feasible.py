@@ -45,6 +45,8 @@ def node_reason(node: NodeState, constraints: Constraints, host: Host) -> Reason
     """Why nothing of a workload can sit on a node, whatever its devices."""
     if node.liveness is not Liveness.LIVE:
         return Reason.NODE_NOT_LIVE
+    if node.cordoned is not None:
+        return Reason.CORDONED
     node_id = node.node.node_id
     if constraints.nodes and node_id not in constraints.nodes:
         return Reason.NOT_CHOSEN

@@ -4,14 +4,29 @@ from datetime import datetime
 from typing import assert_never
 
 from fleetfold_contracts import events as evt
-from fleetfold_contracts.ids import PoolId
+from fleetfold_contracts.ids import DEFAULT_POOL, PoolId
 from fleetfold_contracts.samples import NodeSample
 from fleetfold_contracts.subjects import event_scope
-from fleetfold_core._fold import nodes, placements, works
+from fleetfold_core._fold import cordons, nodes, placements, works
 from fleetfold_core._fold.outcomes import OUTCOMES, record_outcome
 from fleetfold_core.state import At, Parked, State
 
 PARKED_KEPT = 100
+
+MAKES_ROOM: frozenset[type[evt.Event]] = frozenset(
+    {
+        evt.PlacementReleased,
+        evt.PlacementMoved,
+        evt.NodeJoined,
+        evt.LivenessChanged,
+        evt.DeviceRegistered,
+        evt.DeviceRecovered,
+        evt.DeviceUncordoned,
+        evt.NodeUncordoned,
+        evt.QuotaSet,
+    }
+)
+"""The events behind which something may fit that did not before, beside a decision that lets others make room."""
 
 
 def fold(state: State, event: evt.Event, at: At) -> None:
@@ -25,6 +40,8 @@ def fold(state: State, event: evt.Event, at: At) -> None:
     trouble = _apply(state, event, at)
     if trouble is not None:
         _park(state, at, trouble)
+    elif type(event) in MAKES_ROOM or (isinstance(event, evt.PlacementDecided) and event.preempted):
+        state.room_positions[at.pool or _pool_of(event) or DEFAULT_POOL] = at.sequence
 
 
 def park(state: State, at: At, reason: str) -> None:
@@ -52,26 +69,40 @@ def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 
             return placements.placement_refused(state, event, at)
         case evt.PlacementReleased():
             return placements.placement_released(state, event, at)
+        case evt.PlacementQueued():
+            return placements.placement_queued(state, event, at)
+        case evt.PlacementDegraded():
+            return placements.placement_degraded(state, event, at)
+        case evt.PlacementMoved():
+            return placements.placement_moved(state, event, at)
+        case evt.PlacementPreempted():
+            return placements.placement_preempted(state, event)
         case evt.NodeJoined():
             return nodes.node_joined(state, event, at)
         case evt.NodeLeft():
-            return nodes.node_left(state, event)
+            return nodes.node_left(state, event, at)
         case evt.LivenessChanged():
-            return nodes.liveness_changed(state, event)
+            return nodes.liveness_changed(state, event, at)
         case evt.DeviceRegistered():
             return nodes.device_registered(state, event)
         case evt.DeviceLost():
-            return nodes.device_lost(state, event)
+            return nodes.device_lost(state, event, at)
         case evt.DeviceRecovered():
             return nodes.device_recovered(state, event)
         case evt.DeviceFaulted():
-            return nodes.device_faulted(state, event)
+            return nodes.device_faulted(state, event, at)
         case evt.LinksObserved():
             return nodes.links_observed(state, event)
-        case evt.DeviceCordoned():
-            return placements.set_cordon(state, event, event.reason)
-        case evt.DeviceUncordoned():
-            return placements.set_cordon(state, event, None)
+        case evt.DeviceCordoned() | evt.NodeCordoned():
+            return cordons.cordoned(state, event)
+        case evt.DeviceUncordoned() | evt.NodeUncordoned():
+            return cordons.uncordoned(state, event)
+        case evt.DeviceDrainStarted():
+            return cordons.drain_started(state, event)
+        case evt.DeviceDrainFinished():
+            return cordons.drain_finished(state, event)
+        case evt.QuotaSet():
+            return placements.quota_set(state, event)
         case evt.WorkDistributed():
             return works.distributed(state, event)
         case evt.WorkDispatched():
@@ -83,6 +114,8 @@ def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 
         case evt.CommandRejected():
             state.rejected_count += 1
             return None
+        case evt.PlacementPreviewed() | evt.RebalanceProposed():
+            return None  # said, and not done
         case _:
             assert_never(event)
 

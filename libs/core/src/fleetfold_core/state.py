@@ -2,14 +2,25 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.events import Liveness
-from fleetfold_contracts.ids import DEFAULT_POOL, CommandId, DeviceId, NodeId, PoolId, ShardId, WorkId, WorkloadId
+from fleetfold_contracts.ids import (
+    DEFAULT_POOL,
+    CommandId,
+    DeviceId,
+    NodeId,
+    PoolId,
+    ShardId,
+    Token,
+    WorkId,
+    WorkloadId,
+)
 from fleetfold_contracts.inventory import Capabilities, Link, Node
+from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.samples import Sample
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, HostAllocation, Obstacle, Workload
 
@@ -18,6 +29,9 @@ Run = tuple[int, int]
 
 MISSED_BEATS = 3
 """So many beats of a node are missed before it counts as silent."""
+
+PlaceKey = tuple[Literal["device", "node"], str]
+"""A device or a node, by its id."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -47,6 +61,10 @@ class NodeState(msgspec.Struct, kw_only=True):
     """The newest tick folded of this boot; -1 before the first."""
     steady: bool = False
     """Whether its newest beat came before the ones since the beat before it could be missed: two beats in a row."""
+    cordoned: str | None = None
+    """Why nothing new may sit on it, nor on its devices."""
+    draining: bool = False
+    """Whether what is there moves off. It is cordoned too."""
     reserved_cpu_milli: int = 0
     reserved_memory_bytes: int = 0
 
@@ -78,6 +96,8 @@ class DeviceState(msgspec.Struct, kw_only=True):
     """The fault that it reported."""
     cordoned: str | None = None
     """Why nothing new may sit on it."""
+    draining: bool = False
+    """Whether what is there moves off. It is cordoned too."""
     foreign_bytes: int = 0
     """Memory that is used by others than our shards, as far as telemetry tells (`fold_samples` has the rule)."""
     reserved_bytes: int = 0
@@ -114,14 +134,65 @@ class DeviceState(msgspec.Struct, kw_only=True):
         return msgspec.structs.replace(self, shards=dict(self.shards))
 
 
+class Degraded(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the matter with a placement that must move."""
+
+    shard_ids: tuple[ShardId, ...]
+    """The shards that sit on what is out of use; none where it is the node that its host is on."""
+    reason: str
+    since: datetime
+
+
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """A workload that is bound to devices, since the event at `sequence`."""
+    """A workload that is bound to devices."""
 
     workload: Workload
     allocations: tuple[Allocation, ...]
     host: HostAllocation | None
     decided_at: datetime
+    """When it was bound first: a move does not make it younger."""
     sequence: int
+    """Of the newest event that changed it. What is said of the placement as it is now has an id made of this."""
+    strategy: PlacementStrategy = PlacementStrategy.SCORE
+    degraded: Degraded | None = None
+
+
+class Queued(msgspec.Struct, frozen=True, kw_only=True):
+    """A workload that waits for a place. It holds nothing."""
+
+    workload: Workload
+    since: datetime
+    """When it began to wait; of one that was displaced, when it was placed first."""
+    sequence: int
+    """Of the newest event that changed it."""
+    cause: str | None = None
+    """The command that asked for it."""
+    strategy: PlacementStrategy = PlacementStrategy.SCORE
+    preempt: bool = False
+    deadline: datetime | None = None
+    summary: str = ""
+    obstacles: tuple[Obstacle, ...] = ()
+    kept_devices: tuple[DeviceId, ...] = ()
+    """Where those behind it may not sit, so that they do not delay it."""
+    kept_node: NodeId | None = None
+    preempted_by: WorkloadId | None = None
+    """For whom it made room: it was displaced, and comes before those that never had a place."""
+    noticed: bool = False
+    """Whether it was said that it was preempted."""
+
+
+class Amounts(msgspec.Struct, kw_only=True):
+    """What all workloads of a tenant hold together."""
+
+    gpu_milli: int = 0
+    memory_bytes: int = 0
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """What all workloads of a tenant may hold together; `None`: no limit."""
+
+    gpu_milli: int | None = None
+    memory_bytes: int | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +255,19 @@ class State(msgspec.Struct, kw_only=True):
     """The newest refusals of workloads that were not placed since."""
     released: dict[tuple[PoolId, WorkloadId], datetime] = {}
     """When the workloads that were released last were."""
+    queue: dict[tuple[PoolId, WorkloadId], Queued] = {}
+    """The workloads that wait. `fleetfold_core.queue` says in which order they are looked at."""
+    degraded: dict[tuple[PoolId, WorkloadId], None] = {}
+    """The placements that must move."""
+    drains: dict[tuple[PoolId, PlaceKey], None] = {}
+    """The devices and nodes that are being drained."""
+    outages: dict[PlaceKey, datetime] = {}
+    """Since when the devices that are lost or faulted are, and the nodes that are offline."""
+    quotas: dict[tuple[PoolId, Token], Quota] = {}
+    held: dict[tuple[PoolId, Token], Amounts] = {}
+    """What each tenant holds, of those that hold something."""
+    room_positions: dict[PoolId, int] = {}
+    """The sequence of the newest event in each pool that may have made room: who waits is looked at again then."""
     works: dict[WorkId, WorkState] = {}
     """Works under way, and the newest of the completed ones."""
     outcomes: dict[CommandId, int] = {}

@@ -30,15 +30,20 @@ def touched(state: State, event: evt.Event) -> Touched:  # noqa: C901 - one flat
     """What an event will change of the state that it is folded into next."""
     match event:
         case evt.PlacementDecided():
-            key = (event.workload.pool, event.workload.workload_id)
-            return _seats(key, event.allocations, event.host)
-        case evt.PlacementReleased():
+            pool = event.workload.pool
+            freed = [_seats_of(state, (pool, preempted)) for preempted in event.preempted]
+            taken = _seats((pool, event.workload.workload_id), event.allocations, event.host)
+            return _all_of([*freed, taken]) if freed else taken
+        case evt.PlacementMoved():
             key = (event.pool, event.workload_id)
-            placement = state.placements.get(key)
-            return _seats(key, placement.allocations, placement.host) if placement is not None else NOTHING
+            return _all_of([_seats_of(state, key), _seats(key, event.allocations, event.host)])
+        case evt.PlacementReleased():
+            return _seats_of(state, (event.pool, event.workload_id))
+        case evt.PlacementDegraded():
+            return Touched(placements=((event.pool, event.workload_id),))
         case evt.NodeJoined():
             return Touched(nodes=(event.node.node_id,))
-        case evt.NodeLeft() | evt.LivenessChanged():
+        case evt.NodeLeft() | evt.LivenessChanged() | evt.NodeCordoned() | evt.NodeUncordoned():
             return Touched(nodes=(event.node_id,))
         case evt.DeviceRegistered():
             return Touched(devices=(event.capabilities.device_id,))
@@ -50,9 +55,23 @@ def touched(state: State, event: evt.Event) -> Touched:  # noqa: C901 - one flat
             | evt.DeviceUncordoned()
         ):
             return Touched(devices=(event.device_id,))
+        case evt.DeviceDrainStarted() | evt.DeviceDrainFinished():
+            return Touched(
+                nodes=() if event.node_id is None else (event.node_id,),
+                devices=() if event.device_id is None else (event.device_id,),
+            )
         case evt.WorkDistributed() | evt.WorkDispatched() | evt.BatchFinished() | evt.WorkCompleted():
             return Touched(works=(event.work_id,))
-        case evt.LinksObserved() | evt.PlacementRefused() | evt.CommandRejected():
+        case (
+            evt.LinksObserved()
+            | evt.PlacementRefused()
+            | evt.PlacementQueued()
+            | evt.PlacementPreempted()
+            | evt.PlacementPreviewed()
+            | evt.QuotaSet()
+            | evt.RebalanceProposed()
+            | evt.CommandRejected()
+        ):
             return NOTHING
         case _:
             assert_never(event)
@@ -61,6 +80,19 @@ def touched(state: State, event: evt.Event) -> Touched:  # noqa: C901 - one flat
 def touched_by_samples(samples: NodeSample) -> Touched:
     """What the samples of a node will change."""
     return Touched(nodes=(samples.node_id,), devices=[sample.device_id for sample in samples.samples])
+
+
+def _seats_of(state: State, key: tuple[PoolId, WorkloadId]) -> Touched:
+    placement = state.placements.get(key)
+    return NOTHING if placement is None else _seats(key, placement.allocations, placement.host)
+
+
+def _all_of(parts: Collection[Touched]) -> Touched:
+    return Touched(
+        nodes={id_ for part in parts for id_ in part.nodes},
+        devices={id_ for part in parts for id_ in part.devices},
+        placements={key for part in parts for key in part.placements},
+    )
 
 
 def _seats(key: tuple[PoolId, WorkloadId], allocations: Collection[Allocation], host: HostAllocation | None) -> Touched:

@@ -3,7 +3,7 @@
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import ContractError
-from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, PoolId
+from fleetfold_contracts.ids import PoolId
 from fleetfold_contracts.workloads import Workload
 from fleetfold_core.check import check
 from fleetfold_core.solve import Plan, solve
@@ -13,7 +13,13 @@ VERBS = ("place", "release", "cordon", "uncordon")
 """The commands that the solver takes: all that change what may sit on a device."""
 
 PoolEvent = (
-    evt.PlacementDecided | evt.PlacementRefused | evt.PlacementReleased | evt.DeviceCordoned | evt.DeviceUncordoned
+    evt.PlacementDecided
+    | evt.PlacementRefused
+    | evt.PlacementReleased
+    | evt.DeviceCordoned
+    | evt.DeviceUncordoned
+    | evt.NodeCordoned
+    | evt.NodeUncordoned
 )
 
 
@@ -29,11 +35,9 @@ def decide(state: State, command: cmd.Command) -> PoolEvent:
         case cmd.Release():
             return _release(state, command)
         case cmd.Cordon():
-            _refuse_unknown_device(state, command.device_id, command.pool)
-            return evt.DeviceCordoned(pool=command.pool, device_id=command.device_id, reason=command.reason)
+            return _cordon(state, command)
         case cmd.Uncordon():
-            _refuse_unknown_device(state, command.device_id, command.pool)
-            return evt.DeviceUncordoned(pool=command.pool, device_id=command.device_id)
+            return _uncordon(state, command)
         case _:
             raise AssertionError(f"{type(command).__name__} is not the solver's")
 
@@ -74,6 +78,25 @@ def _release(state: State, command: cmd.Release) -> PoolEvent:
     return evt.PlacementReleased(pool=command.pool, workload_id=command.workload_id)
 
 
-def _refuse_unknown_device(state: State, device_id: DeviceId, pool: PoolId) -> None:
-    if device_id not in state.devices or pool != DEFAULT_POOL:
-        raise ContractError(f"no device {device_id!r} is known in pool {pool!r}", "$.device_id")
+def _cordon(state: State, command: cmd.Cordon) -> PoolEvent:
+    _refuse_unknown_place(state, command)
+    if command.device_id is not None:
+        return evt.DeviceCordoned(pool=command.pool, device_id=command.device_id, reason=command.reason)
+    assert command.node_id is not None
+    return evt.NodeCordoned(pool=command.pool, node_id=command.node_id, reason=command.reason)
+
+
+def _uncordon(state: State, command: cmd.Uncordon) -> PoolEvent:
+    _refuse_unknown_place(state, command)
+    if command.device_id is not None:
+        return evt.DeviceUncordoned(pool=command.pool, device_id=command.device_id)
+    assert command.node_id is not None
+    return evt.NodeUncordoned(pool=command.pool, node_id=command.node_id)
+
+
+def _refuse_unknown_place(state: State, command: cmd.OfDeviceOrNode) -> None:
+    pool = command.pool
+    if command.device_id is not None and state.device_in(pool, command.device_id) is None:
+        raise ContractError(f"no device {command.device_id!r} is known in pool {pool!r}", "$.device_id")
+    if command.node_id is not None and state.node_in(pool, command.node_id) is None:
+        raise ContractError(f"no node {command.node_id!r} is known in pool {pool!r}", "$.node_id")

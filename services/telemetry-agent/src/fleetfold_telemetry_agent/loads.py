@@ -56,7 +56,11 @@ class Loads:
         """
         match event:
             case evt.PlacementDecided(workload=workload):
-                return self._place((workload.pool, workload.workload_id), event.allocations)
+                left = [self._place((workload.pool, preempted), ()) for preempted in event.preempted]
+                came = self._place((workload.pool, workload.workload_id), event.allocations)
+                return came.union(*left)
+            case evt.PlacementMoved():
+                return self._place((event.pool, event.workload_id), event.allocations)
             case evt.PlacementReleased():
                 return self._place((event.pool, event.workload_id), ())
             case evt.WorkDistributed():

@@ -43,10 +43,14 @@ AGENT_QUERIES: dict[str, tuple[Message, Message]] = {
 """What the agent of one node is asked."""
 
 OUTCOMES: dict[str, tuple[Message, ...]] = {
-    "place": (evt.PlacementDecided, evt.PlacementRefused),
+    "place": (evt.PlacementDecided, evt.PlacementRefused, evt.PlacementQueued, evt.PlacementPreviewed),
     "release": (evt.PlacementReleased,),
-    "cordon": (evt.DeviceCordoned,),
-    "uncordon": (evt.DeviceUncordoned,),
+    "move": (evt.PlacementMoved, evt.PlacementRefused),
+    "cordon": (evt.DeviceCordoned, evt.NodeCordoned),
+    "uncordon": (evt.DeviceUncordoned, evt.NodeUncordoned),
+    "drain": (evt.DeviceDrainStarted,),
+    "rebalance": (evt.RebalanceProposed,),
+    "quota": (evt.QuotaSet,),
     "distribute": (evt.WorkDistributed,),
 }
 """What becomes of each command. Any of them may be rejected too."""
@@ -77,9 +81,20 @@ _PUBLISHERS: dict[Message, tuple[str, ...]] = {
     evt.LinksObserved: (AGENT,),
     evt.DeviceCordoned: (SOLVER,),
     evt.DeviceUncordoned: (SOLVER,),
+    evt.NodeCordoned: (SOLVER,),
+    evt.NodeUncordoned: (SOLVER,),
+    evt.DeviceDrainStarted: (SOLVER,),
+    evt.DeviceDrainFinished: (SOLVER,),
     evt.PlacementDecided: (SOLVER,),
     evt.PlacementRefused: (SOLVER,),
+    evt.PlacementQueued: (SOLVER,),
+    evt.PlacementDegraded: (SOLVER,),
+    evt.PlacementMoved: (SOLVER,),
+    evt.PlacementPreempted: (SOLVER,),
     evt.PlacementReleased: (SOLVER,),
+    evt.PlacementPreviewed: (SOLVER,),
+    evt.QuotaSet: (SOLVER,),
+    evt.RebalanceProposed: (SOLVER,),
     evt.WorkDistributed: (DISTRIBUTOR,),
     evt.WorkDispatched: (DISTRIBUTOR,),
     evt.BatchFinished: (WORKER,),

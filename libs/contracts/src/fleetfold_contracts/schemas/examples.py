@@ -9,6 +9,7 @@ from fleetfold_contracts import codec
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Precision, Vendor
+from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.samples import Absence, DeviceHealth, DeviceProcess, NodeSample, Sample, ThrottleReason
 from fleetfold_contracts.work import Batch, Item
 from fleetfold_contracts.workloads import (
@@ -88,6 +89,33 @@ _TO_BE_CUT = Workload(
     tenant="team-red",
 )
 
+_ALLOCATIONS = (
+    Allocation(
+        shard_id="first-half",
+        device_id=_FIRST_GPU,
+        node_id=_NODE,
+        memory_bytes=20 * GIB,
+        gpu_milli=1000,
+        score=0.91,
+        terms={"memory": 0.95, "idle": 0.85, "penalty": 1.0},
+        layers=(0, 16),
+        tensor_rank=1,
+        memory=MemoryEstimate(weights_bytes=14 * GIB, cache_bytes=4 * GIB, activations_bytes=GIB, overhead_bytes=GIB),
+    ),
+    Allocation(
+        shard_id="second-half",
+        device_id=_SECOND_GPU,
+        node_id=_NODE,
+        memory_bytes=20 * GIB,
+        gpu_milli=500,
+        score=0.84,
+    ),
+)
+_HOST = HostAllocation(node_id=_NODE, cpu_milli=8000, memory_bytes=64 * GIB)
+_OBSTACLES = (
+    Obstacle(reason=Reason.NO_MEMORY, count=2, nearest=_FIRST_GPU, detail="needs 20.0 GiB, has 4.0 GiB free"),
+)
+
 EVENTS: tuple[evt.Event, ...] = (
     evt.NodeJoined(
         node=Node(
@@ -141,45 +169,67 @@ EVENTS: tuple[evt.Event, ...] = (
     ),
     evt.DeviceCordoned(pool="research", device_id=_FIRST_GPU, reason="a new fan on Tuesday"),
     evt.DeviceUncordoned(pool="research", device_id=_FIRST_GPU),
+    evt.NodeCordoned(pool="research", node_id=_NODE, reason="a new fan on Tuesday"),
+    evt.NodeUncordoned(pool="research", node_id=_NODE),
+    evt.DeviceDrainStarted(pool="research", device_id=_FIRST_GPU, reason="a new fan on Tuesday"),
+    evt.DeviceDrainFinished(pool="research", node_id=_NODE),
     evt.PlacementDecided(
         workload=_WORKLOAD,
-        allocations=(
-            Allocation(
-                shard_id="first-half",
-                device_id=_FIRST_GPU,
-                node_id=_NODE,
-                memory_bytes=20 * GIB,
-                gpu_milli=1000,
-                score=0.91,
-                terms={"memory": 0.95, "idle": 0.85, "penalty": 1.0},
-                layers=(0, 16),
-                tensor_rank=1,
-                memory=MemoryEstimate(
-                    weights_bytes=14 * GIB, cache_bytes=4 * GIB, activations_bytes=GIB, overhead_bytes=GIB
-                ),
-            ),
-            Allocation(
-                shard_id="second-half",
-                device_id=_SECOND_GPU,
-                node_id=_NODE,
-                memory_bytes=20 * GIB,
-                gpu_milli=500,
-                score=0.84,
-            ),
-        ),
-        host=HostAllocation(node_id=_NODE, cpu_milli=8000, memory_bytes=64 * GIB),
+        allocations=_ALLOCATIONS,
+        host=_HOST,
+        strategy=PlacementStrategy.PACK,
+        preempted=("night-batch",),
         solver="greedy",
+        solve_ms=1.25,
         decided_at_sequence=4711,
     ),
     evt.PlacementRefused(
         workload=_TO_BE_CUT,
         summary="no device takes a layer",
-        obstacles=(
-            Obstacle(reason=Reason.NO_MEMORY, count=2, nearest=_FIRST_GPU, detail="needs 20.0 GiB, has 4.0 GiB free"),
-        ),
+        obstacles=_OBSTACLES,
+        stays=True,
+        solve_ms=1.25,
         decided_at_sequence=4711,
     ),
+    evt.PlacementQueued(
+        workload=_WORKLOAD,
+        summary="no device takes shard first-half",
+        obstacles=_OBSTACLES,
+        strategy=PlacementStrategy.PACK,
+        preempt=True,
+        deadline_s=3600.0,
+        kept_devices=(_FIRST_GPU, _SECOND_GPU),
+        kept_node=_NODE,
+        solve_ms=1.25,
+        decided_at_sequence=4711,
+    ),
+    evt.PlacementDegraded(
+        pool="research", workload_id="llama-70b", shard_ids=("first-half",), reason=f"{_FIRST_GPU} is lost"
+    ),
+    evt.PlacementMoved(
+        pool="research",
+        workload_id="llama-70b",
+        allocations=_ALLOCATIONS,
+        host=_HOST,
+        reason="node-9-gpu-3 is lost",
+        solver="greedy",
+        solve_ms=1.25,
+        decided_at_sequence=4711,
+    ),
+    evt.PlacementPreempted(pool="research", workload_id="night-batch", preempted_by="llama-70b"),
     evt.PlacementReleased(pool="research", workload_id="llama-70b"),
+    evt.PlacementPreviewed(
+        refused=evt.PlacementRefused(
+            workload=_WORKLOAD, summary="no device takes shard first-half", obstacles=_OBSTACLES
+        ),
+    ),
+    evt.QuotaSet(pool="research", tenant="team-red", gpu_milli=16_000, memory_bytes=640 * GIB),
+    evt.RebalanceProposed(
+        pool="research",
+        moves=(evt.ProposedMove(workload_id="llama-70b", allocations=_ALLOCATIONS, host=_HOST, gain=0.25),),
+        applied=True,
+        decided_at_sequence=4711,
+    ),
     evt.WorkDistributed(
         work_id="captions",
         item_count=250,
@@ -211,10 +261,30 @@ EVENTS: tuple[evt.Event, ...] = (
 )
 
 COMMANDS: tuple[cmd.Command, ...] = (
-    cmd.Place(command_id="place-llama-70b", workload=_WORKLOAD),
+    cmd.Place(
+        command_id="place-llama-70b",
+        workload=_WORKLOAD,
+        strategy=PlacementStrategy.PACK,
+        dry_run=True,
+        wait=True,
+        deadline_s=3600.0,
+        preempt=True,
+    ),
     cmd.Release(command_id="release-llama-70b", workload_id="llama-70b", pool="research"),
     cmd.Cordon(command_id="cordon-gpu-0", device_id=_FIRST_GPU, reason="a new fan on Tuesday", pool="research"),
     cmd.Uncordon(command_id="uncordon-gpu-0", device_id=_FIRST_GPU, pool="research"),
+    cmd.Move(
+        command_id="move-llama-70b",
+        workload_id="llama-70b",
+        avoid_devices=(_FIRST_GPU,),
+        avoid_nodes=(_NODE,),
+        pool="research",
+    ),
+    cmd.Drain(command_id="drain-node-7", node_id=_NODE, reason="a new fan on Tuesday", pool="research"),
+    cmd.Rebalance(command_id="rebalance-tonight", apply=True, max_moves=5, pool="research"),
+    cmd.Quota(
+        command_id="quota-of-team-red", tenant="team-red", gpu_milli=16_000, memory_bytes=640 * GIB, pool="research"
+    ),
     cmd.Distribute(
         command_id="distribute-captions",
         items=(msgspec.Raw(b'{"picture":"a.png"}'), msgspec.Raw(b'{"picture":"b.png"}'), msgspec.Raw(b"3")),

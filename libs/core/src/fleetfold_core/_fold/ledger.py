@@ -1,45 +1,124 @@
 """The ledger: what is promised on each device and node. A promise is kept whole, or not made at all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from fleetfold_contracts.events import PlacementDecided
-from fleetfold_contracts.ids import DeviceId, PoolId
-from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, HostAllocation
-from fleetfold_core.state import DeviceState, Placement, State
+import msgspec
+
+from fleetfold_contracts.ids import DeviceId, NodeId, PoolId, WorkloadId
+from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, HostAllocation, Workload
+from fleetfold_core.state import Amounts, DeviceState, Placement, State
 
 
-def reserve(state: State, decided: PlacementDecided) -> str | None:
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a workload is to hold."""
+
+    workload: Workload
+    allocations: tuple[Allocation, ...]
+    host: HostAllocation | None
+
+    @property
+    def pool(self) -> PoolId:
+        """The ledger that it is to stand in."""
+        return self.workload.pool
+
+
+def reserve(state: State, wanted: Reservation) -> str | None:
     """Reserve what was decided; what stands against it otherwise, and then nothing is changed.
 
     Only what the log itself says counts here, never telemetry: every reader must come to the same answer.
     """
-    pool = decided.workload.pool
-    trouble = _device_trouble(state, pool, decided.allocations) or _host_trouble(state, pool, decided.host)
+    trouble = _device_trouble(state, wanted.pool, wanted.allocations) or _host_trouble(state, wanted.pool, wanted.host)
     if trouble is not None:
         return trouble
-    for allocation in decided.allocations:
+    for allocation in wanted.allocations:
         device = state.devices[allocation.device_id]
-        device.hold(decided.workload.workload_id, allocation.shard_id, allocation.memory_bytes, allocation.gpu_milli)
-    if decided.host is not None:
-        node = state.nodes[decided.host.node_id]
-        node.reserved_cpu_milli += decided.host.cpu_milli
-        node.reserved_memory_bytes += decided.host.memory_bytes
+        device.hold(wanted.workload.workload_id, allocation.shard_id, allocation.memory_bytes, allocation.gpu_milli)
+    if wanted.host is not None:
+        node = state.nodes[wanted.host.node_id]
+        node.reserved_cpu_milli += wanted.host.cpu_milli
+        node.reserved_memory_bytes += wanted.host.memory_bytes
+    _count(state, wanted.workload, wanted.allocations, 1)
     return None
 
 
 def give_back(state: State, placement: Placement) -> None:
     """Undo what `reserve` did for a placement."""
     for allocation in placement.allocations:
-        device = state.devices[allocation.device_id]
-        device.reserved_bytes -= allocation.memory_bytes
-        device.reserved_milli -= allocation.gpu_milli
-        # Who had the device to itself was alone on it, so whoever leaves, nobody has it to itself from here on.
-        device.whole = False
-        device.shards.pop(placement.workload.workload_id, None)
+        _leave(state.devices[allocation.device_id], placement.workload.workload_id, allocation)
     if placement.host is not None:
         node = state.nodes[placement.host.node_id]
         node.reserved_cpu_milli -= placement.host.cpu_milli
         node.reserved_memory_bytes -= placement.host.memory_bytes
+    _count(state, placement.workload, placement.allocations, -1)
+
+
+def exchange(state: State, freed: Sequence[Placement], wanted: Reservation) -> str | None:
+    """Give back what some placements hold and reserve what is wanted, whole; else nothing is changed."""
+    trial = without(state, freed)
+    trouble = reserve(trial, wanted)
+    if trouble is None:
+        touched = holding(freed)
+        state.devices.update({id_: trial.devices[id_] for id_ in touched.devices})
+        state.nodes.update({id_: trial.nodes[id_] for id_ in touched.nodes})
+        state.held = trial.held
+    return trouble
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """Devices and nodes that something is reserved on."""
+
+    devices: frozenset[DeviceId]
+    nodes: frozenset[NodeId]
+
+
+def holding(placements: Iterable[Placement]) -> Holding:
+    """Where some placements hold something."""
+    listed = list(placements)
+    devices = frozenset(allocation.device_id for placement in listed for allocation in placement.allocations)
+    return Holding(devices, frozenset(placement.host.node_id for placement in listed if placement.host is not None))
+
+
+def without(state: State, freed: Sequence[Placement]) -> State:
+    """The state as it would be had some placements given back what they hold. The one given is not changed.
+
+    What they do not touch is shared between the two, so nothing else may be changed in what this gives.
+    """
+    touched = holding(freed)
+    gone = {(placement.workload.pool, placement.workload.workload_id) for placement in freed}
+    trial = msgspec.structs.replace(
+        state,
+        devices=state.devices | _copies(state.devices, touched.devices),
+        nodes=state.nodes | {id_: msgspec.structs.replace(state.nodes[id_]) for id_ in touched.nodes},
+        placements={key: placement for key, placement in state.placements.items() if key not in gone},
+        held={key: msgspec.structs.replace(amounts) for key, amounts in state.held.items()},
+    )
+    for placement in freed:
+        give_back(trial, placement)
+    return trial
+
+
+def _copies(devices: Mapping[DeviceId, DeviceState], ids: Iterable[DeviceId]) -> dict[DeviceId, DeviceState]:
+    return {id_: devices[id_].copy() for id_ in ids}
+
+
+def _leave(device: DeviceState, workload_id: WorkloadId, allocation: Allocation) -> None:
+    device.reserved_bytes -= allocation.memory_bytes
+    device.reserved_milli -= allocation.gpu_milli
+    # Who had the device to itself was alone on it, so whoever leaves, nobody has it to itself from here on.
+    device.whole = False
+    device.shards.pop(workload_id, None)
+
+
+def _count(state: State, workload: Workload, allocations: Sequence[Allocation], sign: int) -> None:
+    """Add to, or take from, what the workload's tenant holds."""
+    if workload.tenant is None:
+        return
+    key = (workload.pool, workload.tenant)
+    amounts = state.held.setdefault(key, Amounts())
+    amounts.gpu_milli += sign * sum(allocation.gpu_milli for allocation in allocations)
+    amounts.memory_bytes += sign * sum(allocation.memory_bytes for allocation in allocations)
+    if amounts == Amounts():
+        del state.held[key]
 
 
 def _device_trouble(state: State, pool: PoolId, allocations: Sequence[Allocation]) -> str | None:

@@ -17,29 +17,29 @@ def node_joined(state: State, event: evt.NodeJoined, at: At) -> None:
         known.last_tick = -1
     known.node = event.node
     known.left = False
-    known.liveness = evt.Liveness.LIVE
+    _set_liveness(state, known, evt.Liveness.LIVE, at)
     _see(known, at.time)
 
 
-def node_left(state: State, event: evt.NodeLeft) -> str | None:
+def node_left(state: State, event: evt.NodeLeft, at: At) -> str | None:
     """An agent was stopped in good order, unless another boot has taken its place since."""
     node = state.nodes.get(event.node_id)
     if node is None:
         return _no_node(event.node_id)
     if node.node.boot_id == event.boot_id:
         node.left = True
-        node.liveness = evt.Liveness.OFFLINE
+        _set_liveness(state, node, evt.Liveness.OFFLINE, at)
     return None
 
 
-def liveness_changed(state: State, event: evt.LivenessChanged) -> str | None:
+def liveness_changed(state: State, event: evt.LivenessChanged, at: At) -> str | None:
     """A node fell silent, or is heard again."""
     node = state.nodes.get(event.node_id)
     if node is None:
         return _no_node(event.node_id)
     # Said of another boot, or of an agent that has left since: it came too late, and that is no fault.
     if node.node.boot_id == event.boot_id and not node.left:
-        node.liveness = event.liveness
+        _set_liveness(state, node, event.liveness, at)
         _see(node, event.last_seen)
     return None
 
@@ -56,15 +56,17 @@ def device_registered(state: State, event: evt.DeviceRegistered) -> str | None:
         device.node_id = event.node_id
         device.capabilities = event.capabilities
         device.lost = None
+        _end_outage(state, device)
     return None
 
 
-def device_lost(state: State, event: evt.DeviceLost) -> str | None:
+def device_lost(state: State, event: evt.DeviceLost, at: At) -> str | None:
     """A device no longer answers."""
     device = _device_of(state, event.node_id, event.device_id)
     if device is None:
         return _no_device(event.device_id, event.node_id)
     device.lost = event.reason
+    state.outages.setdefault(("device", event.device_id), at.time)
     return None
 
 
@@ -74,15 +76,17 @@ def device_recovered(state: State, event: evt.DeviceRecovered) -> str | None:
     if device is None:
         return _no_device(event.device_id, event.node_id)
     device.lost = device.fault = None
+    _end_outage(state, device)
     return None
 
 
-def device_faulted(state: State, event: evt.DeviceFaulted) -> str | None:
+def device_faulted(state: State, event: evt.DeviceFaulted, at: At) -> str | None:
     """A device reported a fault."""
     device = _device_of(state, event.node_id, event.device_id)
     if device is None:
         return _no_device(event.device_id, event.node_id)
     device.fault = f"{event.code}: {event.meaning}" if event.meaning else event.code
+    state.outages.setdefault(("device", event.device_id), at.time)
     return None
 
 
@@ -124,6 +128,19 @@ def _observe(device: DeviceState, sample: Sample) -> None:
     used_bytes = sample.memory_used_bytes
     if used_bytes is not None:
         device.foreign_bytes = min(max(device.foreign_bytes, used_bytes - device.reserved_bytes), used_bytes)
+
+
+def _set_liveness(state: State, node: NodeState, liveness: evt.Liveness, at: At) -> None:
+    node.liveness = liveness
+    if liveness is evt.Liveness.OFFLINE:
+        state.outages.setdefault(("node", node.node.node_id), at.time)
+    else:
+        state.outages.pop(("node", node.node.node_id), None)
+
+
+def _end_outage(state: State, device: DeviceState) -> None:
+    if device.lost is None and device.fault is None:
+        state.outages.pop(("device", device.device_id), None)
 
 
 def _see(node: NodeState, time: datetime) -> None:

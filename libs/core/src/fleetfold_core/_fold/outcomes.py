@@ -12,9 +12,17 @@ OUTCOMES: frozenset[type[evt.Event]] = frozenset(
     {
         evt.PlacementDecided,
         evt.PlacementRefused,
+        evt.PlacementQueued,
+        evt.PlacementMoved,
         evt.PlacementReleased,
+        evt.PlacementPreviewed,
         evt.DeviceCordoned,
         evt.DeviceUncordoned,
+        evt.NodeCordoned,
+        evt.NodeUncordoned,
+        evt.DeviceDrainStarted,
+        evt.QuotaSet,
+        evt.RebalanceProposed,
         evt.WorkDistributed,
         evt.CommandRejected,
     }

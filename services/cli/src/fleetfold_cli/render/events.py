@@ -48,6 +48,17 @@ def _placement_decided(event: evt.PlacementDecided) -> str:
     return f"{event.workload.workload_id}: {count(len(event.allocations), 'shard')} on {nodes}"
 
 
+def _placement_moved(event: evt.PlacementMoved) -> str:
+    nodes = names(nodes_of(event.allocations, event.host))
+    return f"{event.workload_id}: {count(len(event.allocations), 'shard')} on {nodes}: {event.reason}"
+
+
+def _quota_set(event: evt.QuotaSet) -> str:
+    gpus = None if event.gpu_milli is None else f"{event.gpu_milli / 1000:g} GPUs"
+    memory = None if event.memory_bytes is None else format_size(event.memory_bytes)
+    return f"{event.tenant}: {', '.join(limit for limit in (gpus, memory) if limit) or 'no limit'}"
+
+
 def _work_distributed(event: evt.WorkDistributed) -> str:
     unassigned = items_in(event.unassigned)
     told = (
@@ -76,9 +87,20 @@ TELLERS: dict[type[evt.Event], Callable[[Any], str]] = {
     evt.LinksObserved: lambda event: f"{event.node_id}: {count(len(event.links), 'link')}",
     evt.DeviceCordoned: _device_cordoned,
     evt.DeviceUncordoned: lambda event: event.device_id,
+    evt.NodeCordoned: lambda event: f"{event.node_id} {event.reason}",
+    evt.NodeUncordoned: lambda event: event.node_id,
+    evt.DeviceDrainStarted: lambda event: f"{event.device_id or event.node_id} {event.reason}",
+    evt.DeviceDrainFinished: lambda event: event.device_id or event.node_id,
     evt.PlacementDecided: _placement_decided,
     evt.PlacementRefused: lambda event: f"{event.workload.workload_id}: {event.summary}",
+    evt.PlacementQueued: lambda event: f"{event.workload.workload_id}: {event.summary}",
+    evt.PlacementDegraded: lambda event: f"{event.workload_id}: {event.reason}",
+    evt.PlacementMoved: _placement_moved,
+    evt.PlacementPreempted: lambda event: f"{event.workload_id} made room for {event.preempted_by}",
     evt.PlacementReleased: lambda event: event.workload_id,
+    evt.PlacementPreviewed: lambda event: evt.about(event) or "",
+    evt.QuotaSet: _quota_set,
+    evt.RebalanceProposed: lambda event: count(len(event.moves), "move"),
     evt.WorkDistributed: _work_distributed,
     evt.WorkDispatched: lambda event: event.work_id,
     evt.BatchFinished: _batch_finished,
