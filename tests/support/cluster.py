@@ -28,6 +28,7 @@ MODULES = {
     "state-projector": "fleetfold_state_projector",
     "placement-solver": "fleetfold_placement_solver",
     "distributor": "fleetfold_distributor",
+    "gateway": "fleetfold_gateway",
 }
 
 

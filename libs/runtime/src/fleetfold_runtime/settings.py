@@ -48,5 +48,7 @@ def load_settings(kind: type[T], environ: Mapping[str, str]) -> T:
         return msgspec.convert(given, type=kind, strict=False)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at ")
+        if not path:  # It is about several settings at once, and names them itself.
+            raise SettingsError(reason) from None
         variable = PREFIX + path.strip("`$.").upper()
         raise SettingsError(f"{variable}={environ.get(variable)!r}: {reason}") from None

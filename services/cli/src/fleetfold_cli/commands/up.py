@@ -16,8 +16,9 @@ from fleetfold_cli.render.words import count
 from fleetfold_cli.settings import DEFAULT_SERVER, Settings
 from fleetfold_cli.stack.errors import StackError
 from fleetfold_cli.stack.folder import default_folder, held_folder
+from fleetfold_cli.stack.ports import HOST, port_near, something_listens
 from fleetfold_cli.stack.readiness import THIS_MACHINE, Size, described_size, fleet_seen, live_nodes
-from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack, telemetry_agent
+from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack, gateway, telemetry_agent
 from fleetfold_cli.stack.stopping import Stop, StoppedBySignal, run_stoppable
 from fleetfold_cli.stack.upkeep import keep_running
 from fleetfold_client import Fleet, FleetError
@@ -38,6 +39,9 @@ def up(
     ] = "",
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="What is kept between runs.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Where NATS listens; 0 takes a free port.")] = 4222,
+    http_port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Where the page and the HTTP API are; a free port where it is taken.")
+    ] = 8780,
     root: Root = None,
 ) -> None:
     """Run NATS and the services on this machine until Ctrl-C. The data stays."""
@@ -45,7 +49,7 @@ def up(
     size = size_of(fleet)
     folder = data or default_folder(cluster.environment)
     try:
-        run_stoppable(lambda stop: _up(stop, cluster, folder, fleet, size, port or FREE_PORT))
+        run_stoppable(lambda stop: _up(stop, cluster, folder, fleet, size, port or FREE_PORT, http_port))
     except StoppedBySignal:
         console().print(f"Stopped. The data stays in {folder}.")
     except (StackError, FleetError) as error:
@@ -60,32 +64,42 @@ def size_of(fleet: str) -> Size:
         leave(ExitCode.REJECTED, str(error))
 
 
-async def _up(stop: Stop, cluster: Settings, folder: Path, fleet_spec: str, size: Size, port: int) -> None:
-    services = (telemetry_agent(fleet_spec), STATE_PROJECTOR, PLACEMENT_SOLVER, DISTRIBUTOR)
+async def _up(
+    stop: Stop, cluster: Settings, folder: Path, fleet_spec: str, size: Size, port: int, wished_http_port: int
+) -> None:
     with held_folder(folder):
+        http_port = port_near(wished_http_port)
+        services = (telemetry_agent(fleet_spec), STATE_PROJECTOR, PLACEMENT_SOLVER, DISTRIBUTOR, gateway(http_port))
         stack = Stack(folder, services, environment=cluster.environment, root=cluster.root, port=port, sync_always=True)
         async with stack, Fleet.connect(stack.url, root=stack.root) as fleet:
             try:
-                await stop.unless_stopped(_keep_up(stack, fleet, size))
+                await stop.unless_stopped(_keep_up(stack, fleet, size, http_port))
             except StoppedBySignal:
                 console().print("Stopping.")
                 raise
 
 
-async def _keep_up(stack: Stack, fleet: Fleet, size: Size) -> None:
+async def _keep_up(stack: Stack, fleet: Fleet, size: Size, http_port: int) -> None:
     screen = console()
     screen.print(f"NATS listens at {stack.url}. Data and logs are in {stack.folder}.")
     async with asyncio.TaskGroup() as upkeep:
         for part in (stack.server, *stack.services.values()):
             upkeep.create_task(keep_running(part, screen.print))
-        await _tell_status(fleet, size, stack, screen)
+        told = await _tell_start(fleet, size, stack, http_port, screen)
+        await _tell_changes(told, fleet, screen)
 
 
-async def _tell_status(fleet: Fleet, size: Size, stack: Stack, screen: Console) -> None:
+async def _tell_start(fleet: Fleet, size: Size, stack: Stack, http_port: int, screen: Console) -> str:
     await stack.answering()
     told = _status(await fleet_seen(fleet, size))
     screen.print(told)
+    await something_listens(http_port)
+    screen.print(f"The page is at http://{HOST}:{http_port}")
     screen.print(_what_next(stack))
+    return told
+
+
+async def _tell_changes(told: str, fleet: Fleet, screen: Console) -> None:
     while True:
         await asyncio.sleep(STATUS_EVERY_S)
         status = await _status_now(fleet)

@@ -22,6 +22,11 @@ def telemetry_agent(fleet: str = "", *, name: str = "telemetry-agent") -> Servic
     return ServiceSpec(name, "fleetfold_telemetry_agent", {"FLEETFOLD_FLEET": fleet}, answers=False)
 
 
+def gateway(port: int) -> ServiceSpec:
+    """The HTTP API and the page, at a port of this machine."""
+    return ServiceSpec("gateway", "fleetfold_gateway", {"FLEETFOLD_HTTP_PORT": str(port)}, answers=False)
+
+
 class Stack:
     """NATS and some services on this machine, while the block runs. The services stop first, NATS last.
 

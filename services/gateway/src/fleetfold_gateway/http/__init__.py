@@ -1,0 +1,1 @@
+"""The HTTP side: what may be asked, by whom, how much, and how it is answered."""

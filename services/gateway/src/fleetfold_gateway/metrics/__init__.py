@@ -1,0 +1,1 @@
+"""What Prometheus reads: every device, the fleet, and the gateway itself."""
