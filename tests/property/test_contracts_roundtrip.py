@@ -64,6 +64,8 @@ def values(kind: mi.Type) -> st.SearchStrategy[Any]:  # noqa: C901 - one case a 
             return st.from_regex(pattern)
         case mi.StrType():
             return st.text(TEXT, min_size=kind.min_length or 0, max_size=kind.max_length)
+        case mi.BytesType():
+            return st.binary()
         case mi.BoolType():
             return st.booleans()
         case mi.NoneType():

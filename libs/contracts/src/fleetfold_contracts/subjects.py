@@ -102,6 +102,10 @@ class Subjects:
         """Where a question is asked."""
         return f"{self.root}.api.{check_token(verb)}"
 
+    def snapshot_parts(self, instance: str) -> str:
+        """Where one projector, and no other, is asked for the parts of a snapshot."""
+        return f"{self.root}.api.snapshot.{check_token(instance)}"
+
     def agent(self, node: NodeId, verb: str) -> str:
         """Where the agent of one node is asked."""
         return f"{self.root}.agent.{check_token(node)}.{check_token(verb)}"

@@ -1,7 +1,7 @@
 """A state that follows the log: what every service that decides or answers stands on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -12,6 +12,8 @@ from fleetfold_contracts.ids import CommandId
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_core.fold import fold, fold_samples, park
 from fleetfold_core.state import At, State
+from fleetfold_core.touched import Touched, touched, touched_by_samples
+from fleetfold_runtime.borrowing import borrowed_state
 from fleetfold_runtime.clock import Clock
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.metrics import EVENTS_FOLDED, LOG_POSITION, SAMPLES_FOLDED
@@ -26,8 +28,14 @@ class LiveState:
     def __init__(
         self, bus: Bus, subjects: Subjects, clock: Clock, *, with_samples: bool, state: State | None = None
     ) -> None:
-        """`with_samples`: fold telemetry too. Who needs no readings saves the work. `state`: where to fold on from."""
+        """`with_samples`: fold telemetry too. Who needs no readings saves the work.
+
+        `state`: where to fold on from. None: from a projector's snapshot, or else from the start of the log.
+        """
         self.state = State() if state is None else state
+        self.watchers: list[Callable[[Touched], None]] = []
+        """Each is told what a record is about to change, before it is folded."""
+        self._borrows = state is None
         self._bus = bus
         self._subjects = subjects
         self._clock = clock
@@ -39,7 +47,9 @@ class LiveState:
         self._newest: tuple[datetime, float] | None = None
 
     async def follow(self) -> None:
-        """Fold the log from its start and then as it grows, until cancelled."""
+        """Fold the log up to its end and then as it grows, until cancelled."""
+        if self._borrows:
+            self.state = await borrowed_state(self._bus, self._subjects) or self.state
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_events())
             if self._with_samples:
@@ -128,6 +138,8 @@ class LiveState:
             _log.warning("an event was parked", sequence=record.sequence, subject=record.subject, reason=str(error))
             return
         at = At(sequence=record.sequence, time=record.time, cause=envelope.cause, pool=pool)
+        if self.watchers:
+            self._tell(touched(self.state, event))
         fold(self.state, event, at)
         self._tell_outcome(envelope.cause, record)
 
@@ -162,7 +174,13 @@ class LiveState:
         except codec.ContractError as error:
             _log.warning("samples were dropped", subject=record.subject, reason=str(error))
             return
+        if self.watchers:
+            self._tell(touched_by_samples(samples))
         fold_samples(self.state, samples, record.sequence, record.time)
+
+    def _tell(self, changing: Touched) -> None:
+        for tell in self.watchers:
+            tell(changing)
 
     def _stamp(self, record: Record) -> None:
         if self._newest is None or record.time > self._newest[0]:

@@ -1,19 +1,23 @@
 """The projector: folds both streams into the state of the cluster, answers questions, and says who fell silent."""
 
-import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fleetfold_bus.port import Service
-from fleetfold_bus.streams import EVENTS
+from fleetfold_bus.streams import EVENTS, SAMPLES
 from fleetfold_core.state import State
 from fleetfold_runtime.live_state import LiveState
 from fleetfold_runtime.logs import get_logger
+from fleetfold_runtime.origin import origin_of
 from fleetfold_runtime.run import Context
 from fleetfold_runtime.stopping import background
 from fleetfold_state_projector.liveness_watch import LivenessWatch
 from fleetfold_state_projector.questions import Questions
 from fleetfold_state_projector.settings import ProjectorSettings
-from fleetfold_state_projector.snapshots import Origin, Snapshots, origin_of
+from fleetfold_state_projector.snapshots.serving import SnapshotServing
+from fleetfold_state_projector.snapshots.store import SnapshotStore
+from fleetfold_state_projector.snapshots.taking import Snapshotter
 
 NAME = "state-projector"
 VERSION = "0.1.0"
@@ -23,30 +27,43 @@ _log = get_logger()
 
 async def serve(context: Context[ProjectorSettings]) -> None:
     """Fold and answer until told to stop."""
-    settings = context.settings
-    if not settings.data:
-        await _serve(context, State())
+    if not context.settings.data:
+        await _serve(context, None, None)
         return
-    async with Snapshots.open(Path(settings.data)) as snapshots:
-        origin = await origin_of(context.bus, settings.subjects, VERSION)
-        last_sequence = await context.bus.last_sequence(settings.subjects.stream(EVENTS))
-        state = await snapshots.newest(origin, last_sequence=last_sequence) or State()
-        _log.info("begins", position=state.position)
-        async with background(_keep_saving(snapshots, state, origin, settings.snapshot_interval_s)):
-            await _serve(context, state)
-        await snapshots.save(state, origin)
+    async with SnapshotStore.open(Path(context.settings.data)) as store:
+        await _serve(context, store, await _believed(context, store))
 
 
-async def _serve(context: Context[ProjectorSettings], state: State) -> None:
+async def _believed(context: Context[ProjectorSettings], store: SnapshotStore) -> State | None:
+    bus, subjects = context.bus, context.settings.subjects
+    state = await store.believed(
+        await origin_of(bus, subjects),
+        last_sequence=await bus.last_sequence(subjects.stream(EVENTS)),
+        last_samples_sequence=await bus.last_sequence(subjects.stream(SAMPLES)),
+    )
+    _log.info("begins", position=0 if state is None else state.position)
+    return state
+
+
+async def _serve(context: Context[ProjectorSettings], store: SnapshotStore | None, state: State | None) -> None:
     subjects = context.settings.subjects
     live = LiveState(context.bus, subjects, context.clock, with_samples=True, state=state)
     context.readiness.check = lambda: live.ready
-    service = Service(NAME, VERSION, "Answers questions about the cluster", Questions(subjects, live).endpoints())
-    async with live.following(context.stop), context.bus.serve(service):
+    snapshots = [] if store is None else SnapshotServing(subjects, store).endpoints()
+    endpoints = [*Questions(subjects, live).endpoints(), *snapshots]
+    service = Service(NAME, VERSION, "Answers questions about the cluster", endpoints)
+    async with live.following(context.stop), context.bus.serve(service), _snapshots_taken(context, live, store):
         await LivenessWatch(context, live).run()
 
 
-async def _keep_saving(snapshots: Snapshots, state: State, origin: Origin, interval_s: float) -> None:
-    while True:
-        await asyncio.sleep(interval_s)
-        await snapshots.save(state, origin)
+@asynccontextmanager
+async def _snapshots_taken(
+    context: Context[ProjectorSettings], live: LiveState, store: SnapshotStore | None
+) -> AsyncGenerator[None]:
+    if store is None:
+        yield
+        return
+    snapshotter = Snapshotter(live, store, await origin_of(context.bus, context.settings.subjects))
+    async with background(snapshotter.run(context.settings.snapshot_interval_s)):
+        yield
+    await snapshotter.take()

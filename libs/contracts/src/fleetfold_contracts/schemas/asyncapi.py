@@ -23,6 +23,7 @@ PARAMETERS = {
     "node_id": "The node that it is about.",
     "pool": "The pool whose allocations it changes.",
     "device_id": "The device whose worker takes it.",
+    "instance": "The projector that is asked, and no other of its kind: it says its subject itself.",
 }
 
 INFO = {

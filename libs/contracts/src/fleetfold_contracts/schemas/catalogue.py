@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from fleetfold_contracts import agents, answers, figures
+from fleetfold_contracts import agents, answers, figures, snapshots
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import TYPE_VERSION, Envelope
 from fleetfold_contracts.commands import COMMANDS
@@ -33,7 +33,11 @@ QUERIES: dict[str, tuple[Message, Message]] = {
     "topology": (figures.TopologyQuery, figures.TopologyAnswer),
     "links": (answers.LinksQuery, answers.LinksAnswer),
     "explain": (answers.ExplainQuery, answers.ExplainAnswer),
+    "snapshot": (snapshots.SnapshotQuery, snapshots.SnapshotAnswer),
 }
+
+SNAPSHOT_PARTS = (snapshots.SnapshotPartQuery, snapshots.SnapshotPart)
+"""What one projector is asked for, and gives, part by part."""
 
 AGENT_QUERIES: dict[str, tuple[Message, Message]] = {
     "ping": (agents.PingQuery, agents.PingAnswer),
@@ -61,12 +65,12 @@ MESSAGES: tuple[Message, ...] = (
     *COMMANDS.values(),
     NodeSample,
     Batch,
-    *(message for pair in (*QUERIES.values(), *AGENT_QUERIES.values()) for message in pair),
+    *(message for pair in (*QUERIES.values(), SNAPSHOT_PARTS, *AGENT_QUERIES.values()) for message in pair),
     answers.FailureAnswer,
 )
 
 STRICT: frozenset[Message] = frozenset(
-    {*COMMANDS.values(), *(query for query, _ in (*QUERIES.values(), *AGENT_QUERIES.values()))}
+    {*COMMANDS.values(), *(query for query, _ in (*QUERIES.values(), SNAPSHOT_PARTS, *AGENT_QUERIES.values()))}
 )
 """What people type. A field that is not there is refused; elsewhere it is ignored, so that old readers survive."""
 
@@ -114,6 +118,7 @@ class Kind(StrEnum):
     WORK = "work"
     API = "api"
     AGENT = "agent"
+    INSTANCE = "instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,8 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
     asked = [_agent_channel(subjects, verb) for verb in AGENT_QUERIES]
     samples = Channel("tlm", Kind.SAMPLE, every_node, subjects.stream("TLM"), NodeSample, (AGENT,), (SOLVER, PROJECTOR))
     work = Channel("work", Kind.WORK, every_device, subjects.stream("WORK"), Batch, (DISTRIBUTOR,), (WORKER,))
-    return tuple(sorted((*events, samples, *doors, *queries, *asked, work), key=lambda channel: channel.subject))
+    parts = _snapshot_parts_channel(subjects)
+    return tuple(sorted((*events, samples, *doors, *queries, parts, *asked, work), key=lambda channel: channel.subject))
 
 
 def _event_channel(subjects: Subjects, example: evt.Event) -> Channel:
@@ -206,6 +212,20 @@ def _command_channels(subjects: Subjects, verb: str) -> tuple[Channel, Channel]:
 def _query_channel(subjects: Subjects, verb: str) -> Channel:
     query, answer = QUERIES[verb]
     return _api_channel(subjects, verb, query, PROJECTOR, (answer,))
+
+
+def _snapshot_parts_channel(subjects: Subjects) -> Channel:
+    query, answer = SNAPSHOT_PARTS
+    return Channel(
+        name="api.snapshot.part",
+        kind=Kind.INSTANCE,
+        subject=subjects.snapshot_parts("instance").replace(".instance", ".{instance}"),
+        stream=None,
+        message=query,
+        published_by=(SOLVER, DISTRIBUTOR),
+        read_by=(PROJECTOR,),
+        answers=(answer, answers.FailureAnswer),
+    )
 
 
 def _api_channel(

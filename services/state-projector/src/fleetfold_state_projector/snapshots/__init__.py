@@ -1,0 +1,1 @@
+"""Snapshots of the folded state: taken without a pause, kept on disk, handed out to whoever starts."""
