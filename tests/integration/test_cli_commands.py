@@ -73,6 +73,17 @@ def test_the_cluster_is_shown_in_figures(server: str) -> None:
     assert "heterogeneity" in shown
 
 
+def test_what_a_device_read_is_told_at_each_resolution(server: str) -> None:
+    full = asked(server, "history", "big-gpu0", "--by", "full")
+    assert full["readings"]["compute_utilization_percent"]["mean"]
+    assert sum(full["sample_counts"]) == len(full["times"])
+    by_minute = asked(server, "history", "big-gpu0", "--last", "10m", "--by", "minute")
+    assert sum(by_minute["sample_counts"]) >= len(full["times"])
+    assert by_minute["readings"]["memory_used_bytes"]["mean"][0] is None
+    assert "$.device_id" in fleetfold("history", "nobody", FLEETFOLD_NATS_URL=server).stderr
+    assert "n/a" in fleetfold("history", "big-gpu0", "--last", "2d", FLEETFOLD_NATS_URL=server).stdout
+
+
 def test_a_workload_is_placed_explained_and_released(server: str) -> None:
     outcome = asked(server, "place", "--id", "llama", "--shards", "3", "--shard-memory", "8GiB", "--node", "big")
     assert outcome["type"] == "fleet.placement.decided.v1"

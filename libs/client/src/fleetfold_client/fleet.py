@@ -56,6 +56,7 @@ from fleetfold_contracts.events import (
     WorkDistributed,
 )
 from fleetfold_contracts.figures import AggregateAnswer, AggregateQuery, TopologyAnswer, TopologyQuery
+from fleetfold_contracts.history import HistoryAnswer, HistoryQuery
 from fleetfold_contracts.ids import DEFAULT_POOL
 from fleetfold_contracts.subjects import DEFAULT_ROOT, Subjects
 from fleetfold_contracts.workloads import Workload
@@ -231,6 +232,14 @@ class Fleet:
     async def state(self, query: StateQuery = StateQuery()) -> StateAnswer:  # noqa: B008 - a frozen struct
         """The whole cluster but for its devices."""
         return _read(await self._ask("state", query, timeout_s=QUERY_TIMEOUT_S), StateAnswer)
+
+    async def history(self, query: HistoryQuery) -> HistoryAnswer:
+        """What a device read over time, as finely as the range allows.
+
+        Raises:
+            RejectedError: there is no such device, or the range cannot be told.
+        """
+        return _read(await self._ask("history", query, timeout_s=QUERY_TIMEOUT_S), HistoryAnswer)
 
     async def links(self, query: LinksQuery = LinksQuery()) -> LinksAnswer:  # noqa: B008 - a frozen struct
         """The links between devices, and between nodes."""

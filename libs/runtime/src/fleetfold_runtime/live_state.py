@@ -9,6 +9,7 @@ from fleetfold_bus.port import Bus, Record
 from fleetfold_bus.streams import EVENTS, SAMPLES
 from fleetfold_contracts import codec
 from fleetfold_contracts.ids import CommandId
+from fleetfold_contracts.samples import NodeSample
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_core.fold import fold, fold_samples, park
 from fleetfold_core.state import At, State
@@ -26,11 +27,19 @@ class LiveState:
     """Folds the log as it grows. `state` is read between two awaits, and changed by nobody else."""
 
     def __init__(
-        self, bus: Bus, subjects: Subjects, clock: Clock, *, with_samples: bool, state: State | None = None
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        clock: Clock,
+        *,
+        with_samples: bool,
+        state: State | None = None,
+        on_samples: Callable[[NodeSample, int, datetime], None] | None = None,
     ) -> None:
         """`with_samples`: fold telemetry too. Who needs no readings saves the work.
 
         `state`: where to fold on from. None: from a projector's snapshot, or else from the start of the log.
+        `on_samples` is told all samples that were folded, with their sequence and the server\'s time.
         """
         self.state = State() if state is None else state
         self.watchers: list[Callable[[Touched], None]] = []
@@ -40,6 +49,7 @@ class LiveState:
         self._subjects = subjects
         self._clock = clock
         self._with_samples = with_samples
+        self._on_samples = on_samples
         self._caught_up = asyncio.Event()
         self._samples_caught_up = asyncio.Event()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
@@ -177,6 +187,8 @@ class LiveState:
         if self.watchers:
             self._tell(touched_by_samples(samples))
         fold_samples(self.state, samples, record.sequence, record.time)
+        if self._on_samples is not None:
+            self._on_samples(samples, record.sequence, record.time)
 
     def _tell(self, changing: Touched) -> None:
         for tell in self.watchers:

@@ -15,6 +15,7 @@ MODULES = {
     "uncordon": "devices",
     "aggregate": "figures",
     "topology": "figures",
+    "history": "history",
     "links": "links",
     "place": "placements",
     "release": "placements",

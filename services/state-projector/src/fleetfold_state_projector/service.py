@@ -7,11 +7,13 @@ from pathlib import Path
 from fleetfold_bus.port import Service
 from fleetfold_bus.streams import EVENTS, SAMPLES
 from fleetfold_core.state import State
+from fleetfold_runtime.borrowing import borrowed_state
 from fleetfold_runtime.live_state import LiveState
 from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.origin import origin_of
 from fleetfold_runtime.run import Context
 from fleetfold_runtime.stopping import background
+from fleetfold_state_projector.history.history import History
 from fleetfold_state_projector.liveness_watch import LivenessWatch
 from fleetfold_state_projector.questions import Questions
 from fleetfold_state_projector.settings import ProjectorSettings
@@ -46,14 +48,18 @@ async def _believed(context: Context[ProjectorSettings], store: SnapshotStore) -
 
 
 async def _serve(context: Context[ProjectorSettings], store: SnapshotStore | None, state: State | None) -> None:
-    subjects = context.settings.subjects
-    live = LiveState(context.bus, subjects, context.clock, with_samples=True, state=state)
-    context.readiness.check = lambda: live.ready
-    snapshots = [] if store is None else SnapshotServing(subjects, store).endpoints()
-    endpoints = [*Questions(subjects, live).endpoints(), *snapshots]
-    service = Service(NAME, VERSION, "Answers questions about the cluster", endpoints)
-    async with live.following(context.stop), context.bus.serve(service), _snapshots_taken(context, live, store):
-        await LivenessWatch(context, live).run()
+    bus, clock, settings = context.bus, context.clock, context.settings
+    # Where the state begins has to be known before its history: what is folded already must be recorded too.
+    state = state or await borrowed_state(bus, settings.subjects) or State()
+    async with History.open(bus, state, settings) as history:
+        record = history.recorder.record
+        live = LiveState(bus, settings.subjects, clock, with_samples=True, state=state, on_samples=record)
+        context.readiness.check = lambda: live.ready
+        snapshots = [] if store is None else SnapshotServing(settings.subjects, store).endpoints()
+        endpoints = [*Questions(settings.subjects, live, history, clock).endpoints(), *snapshots]
+        service = Service(NAME, VERSION, "Answers questions about the cluster", endpoints)
+        async with live.following(context.stop), bus.serve(service), _snapshots_taken(context, live, store):
+            await LivenessWatch(context, live).run()
 
 
 @asynccontextmanager
