@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetfold_bus.port import BusError
 from fleetfold_cli.nats_server import NatsServer
 from fleetfold_contracts.answers import StateAnswer
 from fleetfold_contracts.subjects import DEFAULT_ROOT, Subjects
@@ -39,6 +40,7 @@ async def running(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Clus
             cluster.start(service)
         cluster.start("telemetry-agent", fleet="openb:8")
         await eventually(lambda: _eight_nodes(cluster), what="eight nodes")
+        await eventually(lambda: _views(cluster), what="the views")
         yield cluster
 
 
@@ -73,3 +75,10 @@ def _type(nats: str, line: str, url: str) -> str:
 async def _eight_nodes(cluster: Cluster) -> bool:
     answer = await cluster.ask("state", StateAnswer)
     return answer is not None and len(answer.nodes) == 8
+
+
+async def _views(cluster: Cluster) -> bool:
+    try:
+        return await cluster.bus.bucket(cluster.subjects.state_bucket).get("summary") is not None
+    except BusError:
+        return False

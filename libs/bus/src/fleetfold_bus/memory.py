@@ -18,6 +18,7 @@ from fleetfold_bus.port import (
     BusError,
     ConflictError,
     Endpoint,
+    Entry,
     Guard,
     NoAnswerError,
     Queue,
@@ -55,6 +56,7 @@ class MemoryBroker:
     def __init__(self, clock: Clock = lambda: datetime.now(UTC)) -> None:
         self.clock = clock
         self.services: dict[str, list[_Served]] = {}
+        self.buckets: dict[str, dict[str, _Kept]] = {}
         self._streams: dict[str, _MemoryStream] = {}
         self._changed = asyncio.Event()
 
@@ -207,6 +209,53 @@ class _MemoryStream:
         window = timedelta(seconds=self.declared.duplicate_window_s)
         sequence, taken_at = self._taken_ids.get(message_id, (None, now))
         return sequence if now - taken_at < window else None
+
+
+class MemoryBucket:
+    """See `Bucket`, in the port."""
+
+    def __init__(self, buckets: "dict[str, dict[str, _Kept]]", name: str) -> None:
+        self._buckets = buckets
+        self._name = name
+
+    async def ensure(self) -> None:
+        """Make it if it is missing. See the port."""
+        self._buckets.setdefault(self._name, {})
+
+    async def get(self, key: str) -> Entry | None:
+        """What a key holds. See the port."""
+        value, revision = self._keys().get(key, (None, 0))
+        return None if value is None else Entry(key, value, revision)
+
+    async def put(self, key: str, value: bytes, *, revision: int | None = None) -> int:
+        """Set a key. See the port."""
+        last_revision = self._keys().get(key, (None, 0))[1]
+        if revision not in (None, last_revision):
+            raise ConflictError(f"{key}: wrong last revision: {last_revision}")
+        return self._write(key, value)
+
+    async def delete(self, key: str) -> None:
+        """Take a key away. See the port."""
+        self._write(key, None)
+
+    async def entries(self) -> list[Entry]:
+        """Every key with what it holds. See the port."""
+        return [Entry(key, value, revision) for key, (value, revision) in self._keys().items() if value is not None]
+
+    def _keys(self) -> "dict[str, _Kept]":
+        if self._name not in self._buckets:
+            raise UnreachableError(f"there is no bucket {self._name} on the server")
+        return self._buckets[self._name]
+
+    def _write(self, key: str, value: bytes | None) -> int:
+        keys = self._keys()
+        revision = max((kept[1] for kept in keys.values()), default=0) + 1
+        keys[key] = value, revision
+        return revision
+
+
+_Kept = tuple[bytes | None, int]
+"""What a key of a bucket holds, and since which revision. Nothing: it was deleted."""
 
 
 class MemoryDelivery:
@@ -378,6 +427,10 @@ class MemoryBus:
         if not answering.done():
             raise NoAnswerError(f"nobody answered in time on {subject}")
         return answering.result().payload
+
+    def bucket(self, name: str) -> MemoryBucket:
+        """A bucket by its name. See the port."""
+        return MemoryBucket(self._broker.buckets, name)
 
     async def close(self) -> None:
         """Leave. Whoever reads or pulls by this bus is told."""

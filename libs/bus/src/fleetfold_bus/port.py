@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -156,6 +156,52 @@ class Queue:
     max_unsettled: int = 1000
 
 
+class Entry(NamedTuple):
+    """What a key of a bucket holds. Its revision grows with each change."""
+
+    key: str
+    value: bytes
+    revision: int
+
+
+class Bucket(Protocol):
+    """Keys and values, of which the newest counts: what `nats kv` shows. A key is made of tokens with dots between.
+
+    Each method but `ensure` raises a BusError where the bucket is not there: somebody may delete it at any time.
+    """
+
+    async def ensure(self) -> None:
+        """Make it if it is missing.
+
+        Raises:
+            BusError: the server does not answer, or cannot keep it.
+        """
+        ...
+
+    async def get(self, key: str) -> Entry | None:
+        """What a key holds; None where it does not exist, or no longer."""
+        ...
+
+    async def put(self, key: str, value: bytes, *, revision: int | None = None) -> int:
+        """Set a key; only if its last change has this `revision` (0: it never existed), if one is given.
+
+        Gives the new revision.
+
+        Raises:
+            ConflictError: its last change has another revision.
+            UnreachableError: no acknowledgement came, or there is no bucket; it may be set all the same.
+        """
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Take a key away. Those who watch are told."""
+        ...
+
+    async def entries(self) -> list[Entry]:
+        """Every key with what it holds."""
+        ...
+
+
 class Log(Protocol):
     """What is appended and read."""
 
@@ -234,6 +280,10 @@ class Bus(Log, Protocol):
             NoAnswerError: nobody serves it, or not in time.
             UnreachableError: no server.
         """
+        ...
+
+    def bucket(self, name: str) -> Bucket:
+        """A bucket by its name. Whether it is there is seen when it is used."""
         ...
 
     @property

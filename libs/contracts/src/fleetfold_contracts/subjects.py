@@ -119,6 +119,11 @@ class Subjects:
         """The batches of every device."""
         return f"{self.root}.work.>"
 
+    @property
+    def state_bucket(self) -> str:
+        """The bucket that shows the state to whoever watches: `fleet-state`."""
+        return f"{self.root.replace('.', '-')}-state"
+
     def stream(self, name: str) -> str:
         """A stream's name: `FLEET_EVT` for the root `fleet` and the name `EVT`."""
         return f"{self.root.upper().replace('.', '_')}_{name}"

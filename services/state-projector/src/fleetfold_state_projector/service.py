@@ -14,6 +14,7 @@ from fleetfold_runtime.origin import origin_of
 from fleetfold_runtime.run import Context
 from fleetfold_runtime.stopping import background
 from fleetfold_state_projector.history.history import History
+from fleetfold_state_projector.kv.publisher import ViewPublisher
 from fleetfold_state_projector.liveness_watch import LivenessWatch
 from fleetfold_state_projector.questions import Questions
 from fleetfold_state_projector.settings import ProjectorSettings
@@ -58,7 +59,13 @@ async def _serve(context: Context[ProjectorSettings], store: SnapshotStore | Non
         snapshots = [] if store is None else SnapshotServing(settings.subjects, store).endpoints()
         endpoints = [*Questions(settings.subjects, live, history, clock).endpoints(), *snapshots]
         service = Service(NAME, VERSION, "Answers questions about the cluster", endpoints)
-        async with live.following(context.stop), bus.serve(service), _snapshots_taken(context, live, store):
+        views = ViewPublisher(bus.bucket(settings.subjects.state_bucket), clock, live)
+        async with (
+            live.following(context.stop),
+            bus.serve(service),
+            _snapshots_taken(context, live, store),
+            background(views.run()),
+        ):
             await LivenessWatch(context, live).run()
 
 

@@ -7,7 +7,7 @@ goes away. What they stand on, from the bottom:
     _replies    questions under way, each with its future
     _api        the JetStream API: streams and consumers
     _feed       the messages of one consumer, pulled ahead
-    _publisher  _reader  _queue  _service  _streams
+    _publisher  _reader  _queue  _service  _streams  _bucket
     _bus        all of it, as the port has it
 """
 

@@ -64,6 +64,22 @@ class StreamConfig(msgspec.Struct, frozen=True, kw_only=True):
     num_replicas: int = 1
 
 
+class BucketConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a stream that is a bucket: those that `nats kv add` gives it."""
+
+    name: str
+    subjects: tuple[str, ...]
+    num_replicas: int = 1
+    storage: str = "file"
+    retention: str = "limits"
+    discard: str = "new"
+    max_msgs_per_subject: int = 1
+    allow_direct: bool = True
+    allow_rollup_hdrs: bool = True
+    deny_delete: bool = True
+    allow_msg_ttl: bool = True
+
+
 class StreamInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A stream as it is."""
 
@@ -105,12 +121,21 @@ class _NewConsumer(msgspec.Struct, frozen=True, kw_only=True):
     config: ConsumerConfig
 
 
-class _StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message as the API gives it: all but its sequence in base64."""
+
     seq: int
+    data: bytes = b""
+    hdrs: bytes = b""
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it says of a bucket's key that it is gone."""
+        return b"KV-Operation:" in self.hdrs
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):
-    message: _StoredMessage
+    message: StoredMessage
 
 
 class JetStreamApi:
@@ -127,19 +152,24 @@ class JetStreamApi:
         """A stream as it is."""
         return await self._call(f"STREAM.INFO.{name}", None, StreamInfo)
 
-    async def create_stream(self, config: StreamConfig) -> StreamInfo:
+    async def create_stream(self, config: StreamConfig | BucketConfig) -> StreamInfo:
         """Make a stream. One that exists with the same settings is as good."""
         return await self._call(f"STREAM.CREATE.{config.name}", config, StreamInfo)
 
     async def last_sequence(self, stream: str, subject: str) -> int:
         """The sequence of the newest message on a subject, which may have wildcards; 0 where there is none."""
+        message = await self.last_message(stream, subject)
+        return 0 if message is None else message.seq
+
+    async def last_message(self, stream: str, subject: str) -> StoredMessage | None:
+        """The newest message on a subject, which may have wildcards."""
         try:
             stored = await self._call(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject}, _Stored)
         except ApiError as error:
             if error.err_code == NO_SUCH_MESSAGE:
-                return 0
+                return None
             raise
-        return stored.message.seq
+        return stored.message
 
     async def create_consumer(self, stream: str, config: ConsumerConfig) -> ConsumerInfo:
         """Make a consumer, or bring one up to date. With a single filter the server can hold it to a permission."""

@@ -7,6 +7,7 @@ from typing import Self
 
 from fleetfold_bus.nats import _streams
 from fleetfold_bus.nats._api import JetStreamApi
+from fleetfold_bus.nats._bucket import NatsBucket
 from fleetfold_bus.nats._link import Link
 from fleetfold_bus.nats._publisher import Publisher
 from fleetfold_bus.nats._queue import NatsDelivery, Puller
@@ -126,6 +127,10 @@ class NatsBus:
         except NoReplyError as error:
             raise NoAnswerError(str(error)) from None
         return message.data
+
+    def bucket(self, name: str) -> NatsBucket:
+        """A bucket by its name. See the port."""
+        return NatsBucket(self._link, self._api, self._publisher, name, self._replicas)
 
     async def close(self) -> None:
         """Send what is under way, and leave."""

@@ -38,16 +38,26 @@ class Publisher:
         self._window = asyncio.Semaphore(WINDOW)
 
     async def append(
-        self, subject: str, payload: bytes, *, message_id: str, guard: Guard | None, headers: Mapping[str, str] | None
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        message_id: str | None,
+        guard: Guard | None,
+        headers: Mapping[str, str] | None,
     ) -> Appended:
-        """See the port."""
-        all_headers = {**(headers or {}), _MESSAGE_ID: message_id}
+        """See the port. Without an id, a retry is another message."""
+        all_headers = dict(headers or {})
+        if message_id is not None:
+            all_headers[_MESSAGE_ID] = message_id
         if guard is not None:
             all_headers[_EXPECTED_SEQUENCE] = str(guard.sequence)
             all_headers[_EXPECTED_FILTER] = guard.filter
         async with self._window:
             try:
-                message = await self._replies.ask(subject, payload, timeout_s=ACKNOWLEDGE_WITHIN_S, headers=all_headers)
+                message = await self._replies.ask(
+                    subject, payload, timeout_s=ACKNOWLEDGE_WITHIN_S, headers=all_headers or None
+                )
             except NobodyListensError:
                 raise UnreachableError(f"no stream takes {subject}, or JetStream is not up yet") from None
             except NoReplyError as error:

@@ -23,12 +23,12 @@ from fleetfold_core.views.figures import aggregate
 def cluster(state: State) -> StateAnswer:
     """Everything but the devices."""
     counts = _devices_by_node(state)
-    nodes = (_node(node, counts[node_id]) for node_id, node in sorted(state.nodes.items()))
+    nodes = (node_view(node, counts[node_id]) for node_id, node in sorted(state.nodes.items()))
     return StateAnswer(
         position=state.position,
         summary=summary(state),
         nodes=fitting(nodes, LIST_BYTES)[0],
-        placements=newest(map(_placement, reversed(state.placements.values())), LIST_BYTES),
+        placements=newest(map(placement_view, reversed(state.placements.values())), LIST_BYTES),
         works=newest(map(_work, reversed(state.works.values())), LIST_BYTES),
     )
 
@@ -58,7 +58,8 @@ def _devices_by_node(state: State) -> Counter[NodeId]:
     return Counter(device.node_id for device in state.devices.values())
 
 
-def _node(node: NodeState, device_count: int) -> NodeView:
+def node_view(node: NodeState, device_count: int) -> NodeView:
+    """A node as it is shown."""
     return NodeView(
         node_id=node.node.node_id,
         hostname=node.node.hostname,
@@ -72,7 +73,8 @@ def _node(node: NodeState, device_count: int) -> NodeView:
     )
 
 
-def _placement(placement: Placement) -> PlacementView:
+def placement_view(placement: Placement) -> PlacementView:
+    """A placement as it is shown."""
     return PlacementView(
         workload_id=placement.workload.workload_id,
         pool=placement.workload.pool,
