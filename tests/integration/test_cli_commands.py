@@ -84,6 +84,21 @@ def test_what_a_device_read_is_told_at_each_resolution(server: str) -> None:
     assert "n/a" in fleetfold("history", "big-gpu0", "--last", "2d", FLEETFOLD_NATS_URL=server).stdout
 
 
+def test_a_node_moves_to_another_pool_and_back(server: str) -> None:
+    outcome = asked(server, "transfer", "small", "--to", "lab")
+    assert outcome["type"] == "fleet.node.transferred.v1"
+    placed = asked(server, "place", "--id", "in-lab", "--shard-memory", "1GiB", "--pool", "lab")
+    assert [one["device_id"] for one in placed["data"]["allocations"]] == ["small-gpu0"]
+    held = fleetfold("transfer", "small", "--to", "default", "--pool", "lab", FLEETFOLD_NATS_URL=server)
+    assert (held.code, "$.node_ids[0]: node 'small' holds in-lab" in held.stderr) == (REJECTED, True)
+    asked(server, "release", "in-lab", "--pool", "lab")
+    pools = {pool["pool"]: pool["node_count"] for pool in asked(server, "pools")["pools"]}
+    assert pools == {"default": 1, "lab": 1}
+    assert [device["node_id"] for device in asked(server, "devices", "--pool", "lab")["devices"]] == ["small"]
+    asked(server, "transfer", "small", "--to", "default", "--pool", "lab")
+    assert [pool["pool"] for pool in asked(server, "pools")["pools"]] == ["default"]
+
+
 def test_a_workload_is_placed_explained_and_released(server: str) -> None:
     outcome = asked(server, "place", "--id", "llama", "--shards", "3", "--shard-memory", "8GiB", "--node", "big")
     assert outcome["type"] == "fleet.placement.decided.v1"

@@ -178,6 +178,9 @@ EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
     evt.DeviceCordoned: st.builds(evt.DeviceCordoned, pool=pools, device_id=device_ids, reason=texts),
     evt.DeviceUncordoned: st.builds(evt.DeviceUncordoned, pool=pools, device_id=device_ids),
     evt.NodeCordoned: st.builds(evt.NodeCordoned, pool=pools, node_id=node_ids, reason=texts),
+    evt.NodeTransferred: st.builds(
+        evt.NodeTransferred, pool=pools, to=pools, node_ids=st.lists(node_ids, min_size=1, max_size=2).map(tuple)
+    ),
     evt.NodeUncordoned: st.builds(evt.NodeUncordoned, pool=pools, node_id=node_ids),
     evt.DeviceDrainStarted: st.builds(evt.DeviceDrainStarted, pool=pools, device_id=device_ids)
     | st.builds(evt.DeviceDrainStarted, pool=pools, node_id=node_ids),

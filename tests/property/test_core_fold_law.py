@@ -1,5 +1,6 @@
 """Whatever happens, and in whatever order: the state is what the log says, whole, and the promises in it are kept."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -63,6 +64,7 @@ def test_books_are_kept(history: list[Step]) -> None:
     state = Reader().read(history).state
     for device in state.devices.values():
         assert_device_is_booked(state, device)
+    assert state.pools == Counter(node.pool for node in state.nodes.values() if node.pool != "default")
     for node in state.nodes.values():
         assert_node_is_booked(state, node)
     assert_tenants_are_booked(state)

@@ -55,6 +55,7 @@ CHANGE_ALLOCATIONS = {
     evt.DeviceUncordoned,
     evt.NodeCordoned,
     evt.NodeUncordoned,
+    evt.NodeTransferred,
     evt.DeviceDrainStarted,
     evt.DeviceDrainFinished,
     evt.QuotaSet,

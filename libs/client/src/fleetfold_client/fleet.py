@@ -43,6 +43,7 @@ from fleetfold_contracts.commands import (
     Release,
     Selector,
     Strategy,
+    Transfer,
     Uncordon,
 )
 from fleetfold_contracts.events import (
@@ -50,6 +51,7 @@ from fleetfold_contracts.events import (
     DeviceCordoned,
     DeviceUncordoned,
     Event,
+    NodeTransferred,
     PlacementDecided,
     PlacementRefused,
     PlacementReleased,
@@ -156,6 +158,19 @@ class Fleet:
         """Take a cordon back."""
         command = Uncordon(device_id=device_id, pool=pool, command_id=command_id)
         return _expect(await self.do(command, timeout_s=timeout_s), DeviceUncordoned)
+
+    async def transfer(
+        self,
+        node_ids: Sequence[str],
+        to: str,
+        *,
+        pool: str = DEFAULT_POOL,
+        command_id: str | None = None,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> NodeTransferred:
+        """Move nodes, each with all its devices, from `pool` to another. What has something on it is not moved."""
+        command = Transfer(node_ids=tuple(node_ids), to=to, pool=pool, command_id=command_id)
+        return _expect(await self.do(command, timeout_s=timeout_s), NodeTransferred)
 
     async def distribute(
         self,

@@ -49,6 +49,8 @@ class DeviceStatus(StrEnum):
     LOST = "lost"
     """It does not answer its driver."""
     FAULTED = "faulted"
+    DRAINING = "draining"
+    """It takes nothing new, and what is there moves off."""
     CORDONED = "cordoned"
     """It works, and takes nothing new."""
 
@@ -88,6 +90,7 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     node_id: NodeId
     capabilities: Capabilities
     status: DeviceStatus
+    pool: PoolId = DEFAULT_POOL
     sample: Sample | None = None
     score: float | None = None
     """Absent when the device cannot be scored."""
@@ -126,6 +129,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     node_id: NodeId
     hostname: str
     liveness: Liveness
+    pool: PoolId = DEFAULT_POOL
     last_seen: Instant | None = None
     cpu_milli: Milli = 0
     memory_bytes: Bytes = 0
@@ -166,6 +170,17 @@ class Summary(Figures, frozen=True, kw_only=True, omit_defaults=True):
     unknown_event_count: Count = 0
 
 
+class PoolView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A pool as it stands: what shares one ledger of allocations."""
+
+    pool: PoolId
+    node_count: Count = 0
+    device_count: Count = 0
+    placement_count: Count = 0
+    position: Count = 0
+    """The sequence of the newest event that changed its ledger."""
+
+
 class StateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The whole cluster but for its devices, which `devices` gives.
 
@@ -174,6 +189,7 @@ class StateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     position: Count
     summary: Summary
+    pools: tuple[PoolView, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     placements: tuple[PlacementView, ...] = ()
     works: tuple[WorkView, ...] = ()

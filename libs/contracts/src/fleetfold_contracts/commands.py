@@ -11,6 +11,7 @@ from fleetfold_contracts.placing import PlacementStrategy, Seconds
 from fleetfold_contracts.workloads import Workload
 
 MAX_ITEMS = 100_000
+MAX_TRANSFERRED = 1000
 
 ReasonText = Annotated[str, msgspec.Meta(max_length=1024)]
 Weight = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
@@ -92,6 +93,16 @@ class Drain(OfDeviceOrNode, frozen=True, kw_only=True, omit_defaults=True):
     reason: ReasonText = ""
 
 
+class Transfer(Command, frozen=True, kw_only=True, omit_defaults=True):
+    """Move nodes, each with all its devices, to another pool. What has something on it is not moved."""
+
+    node_ids: Annotated[tuple[NodeId, ...], msgspec.Meta(min_length=1, max_length=MAX_TRANSFERRED)]
+    to: PoolId
+    """A pool is there as soon as a node is in it."""
+    pool: PoolId = DEFAULT_POOL
+    """The pool that they leave."""
+
+
 class Rebalance(Command, frozen=True, kw_only=True, omit_defaults=True):
     """Look for placements that would sit better elsewhere."""
 
@@ -165,6 +176,7 @@ COMMANDS: dict[str, type[Command]] = {
     "cordon": Cordon,
     "uncordon": Uncordon,
     "drain": Drain,
+    "transfer": Transfer,
     "rebalance": Rebalance,
     "quota": Quota,
     "distribute": Distribute,

@@ -115,6 +115,15 @@ class NodeUncordoned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     node_id: NodeId
 
 
+class NodeTransferred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nodes, each with all its devices, are in another pool from here on. Nothing sat on them."""
+
+    pool: PoolId
+    """The pool that they left, whose guard it is written under."""
+    to: PoolId
+    node_ids: tuple[NodeId, ...] = ()
+
+
 class DeviceDrainStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Nothing new may sit on a device, or on a node with its devices, and what is there moves off."""
 
@@ -333,6 +342,7 @@ Event = (
     | DeviceUncordoned
     | NodeCordoned
     | NodeUncordoned
+    | NodeTransferred
     | DeviceDrainStarted
     | DeviceDrainFinished
     | PlacementDecided
@@ -365,6 +375,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "device.uncordoned": DeviceUncordoned,
     "node.cordoned": NodeCordoned,
     "node.uncordoned": NodeUncordoned,
+    "node.transferred": NodeTransferred,
     "device.drain.started": DeviceDrainStarted,
     "device.drain.finished": DeviceDrainFinished,
     "placement.decided": PlacementDecided,

@@ -151,6 +151,7 @@ def event_scope(event: evt.Event) -> tuple[str, ...]:
             | evt.DeviceUncordoned()
             | evt.NodeCordoned()
             | evt.NodeUncordoned()
+            | evt.NodeTransferred()
             | evt.DeviceDrainStarted()
             | evt.DeviceDrainFinished()
             | evt.PlacementDegraded()

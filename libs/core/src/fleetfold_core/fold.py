@@ -7,7 +7,7 @@ from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DEFAULT_POOL, PoolId
 from fleetfold_contracts.samples import NodeSample
 from fleetfold_contracts.subjects import event_scope
-from fleetfold_core._fold import cordons, nodes, placements, works
+from fleetfold_core._fold import cordons, nodes, placements, pools, works
 from fleetfold_core._fold.outcomes import OUTCOMES, record_outcome
 from fleetfold_core.state import At, Parked, State
 
@@ -23,6 +23,7 @@ MAKES_ROOM: frozenset[type[evt.Event]] = frozenset(
         evt.DeviceRecovered,
         evt.DeviceUncordoned,
         evt.NodeUncordoned,
+        evt.NodeTransferred,
         evt.QuotaSet,
     }
 )
@@ -41,7 +42,7 @@ def fold(state: State, event: evt.Event, at: At) -> None:
     if trouble is not None:
         _park(state, at, trouble)
     elif type(event) in MAKES_ROOM or (isinstance(event, evt.PlacementDecided) and event.preempted):
-        state.room_positions[at.pool or _pool_of(event) or DEFAULT_POOL] = at.sequence
+        state.room_positions[_room_in(state, event, at)] = at.sequence
 
 
 def park(state: State, at: At, reason: str) -> None:
@@ -97,6 +98,8 @@ def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 
             return cordons.cordoned(state, event)
         case evt.DeviceUncordoned() | evt.NodeUncordoned():
             return cordons.uncordoned(state, event)
+        case evt.NodeTransferred():
+            return pools.transferred(state, event)
         case evt.DeviceDrainStarted():
             return cordons.drain_started(state, event)
         case evt.DeviceDrainFinished():
@@ -123,6 +126,15 @@ def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 
 def _pool_of(event: evt.Event) -> PoolId | None:
     scope = event_scope(event)
     return scope[1] if scope[0] == "pool" else None
+
+
+def _room_in(state: State, event: evt.Event, at: At) -> PoolId:
+    """The pool that an event makes room in."""
+    if isinstance(event, evt.NodeTransferred):
+        return event.to
+    scope, *whose = event_scope(event)
+    node = state.nodes.get(whose[0]) if scope == "node" else None
+    return node.pool if node is not None else at.pool or _pool_of(event) or DEFAULT_POOL
 
 
 def _advance(state: State, at: At, pool: PoolId | None) -> None:

@@ -53,6 +53,8 @@ class NodeState(msgspec.Struct, kw_only=True):
     """A node, and what is reserved of it beside its GPUs."""
 
     node: Node
+    pool: PoolId = DEFAULT_POOL
+    """The pool that it is in, with all its devices: its CPU and memory can be promised by one ledger alone."""
     liveness: Liveness = Liveness.LIVE
     left: bool = False
     """Whether its agent was stopped in good order: it is not missed."""
@@ -248,6 +250,8 @@ class State(msgspec.Struct, kw_only=True):
     """The sequence of the newest event folded in each pool: what a guard expects."""
     nodes: dict[NodeId, NodeState] = {}
     devices: dict[DeviceId, DeviceState] = {}
+    pools: dict[PoolId, int] = {}
+    """How many nodes are in each pool that was made. All others are in the default one."""
     links: dict[NodeId, tuple[Link, ...]] = {}
     """The links that each node sees."""
     placements: dict[tuple[PoolId, WorkloadId], Placement] = {}
@@ -298,21 +302,31 @@ class State(msgspec.Struct, kw_only=True):
         """The workloads that have a shard on a device."""
         return tuple(self.devices[device_id].shards)
 
+    def pool_of(self, device: DeviceState) -> PoolId:
+        """The pool that a device is in: its node's."""
+        return self.nodes[device.node_id].pool
+
     def device_in(self, pool: PoolId, device_id: DeviceId) -> DeviceState | None:
         """A device, if it is in a pool."""
-        return self.devices.get(device_id) if pool == DEFAULT_POOL else None
+        device = self.devices.get(device_id)
+        return device if device is not None and self.pool_of(device) == pool else None
 
     def node_in(self, pool: PoolId, node_id: NodeId) -> NodeState | None:
         """A node, if it is in a pool."""
-        return self.nodes.get(node_id) if pool == DEFAULT_POOL else None
+        node = self.nodes.get(node_id)
+        return node if node is not None and node.pool == pool else None
 
     def devices_in(self, pool: PoolId) -> Collection[DeviceState]:
-        """The devices of a pool. All are in the default one: there is no other yet."""
-        return self.devices.values() if pool == DEFAULT_POOL else ()
+        """The devices of a pool."""
+        if not self.pools:
+            return self.devices.values() if pool == DEFAULT_POOL else ()
+        return [device for device in self.devices.values() if self.pool_of(device) == pool]
 
     def nodes_in(self, pool: PoolId) -> Collection[NodeState]:
-        """The nodes of a pool: those of its devices, and those without any."""
-        return self.nodes.values() if pool == DEFAULT_POOL else ()
+        """The nodes of a pool."""
+        if not self.pools:
+            return self.nodes.values() if pool == DEFAULT_POOL else ()
+        return [node for node in self.nodes.values() if node.pool == pool]
 
     def encode(self) -> bytes:
         """The state as MessagePack: equal histories give equal bytes."""

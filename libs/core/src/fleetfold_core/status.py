@@ -5,21 +5,24 @@ from fleetfold_contracts.events import Liveness
 from fleetfold_core.state import DeviceState, State
 
 _OF_NODE = {
-    Liveness.LIVE: DeviceStatus.LIVE,
     Liveness.STALE: DeviceStatus.STALE,
     Liveness.OFFLINE: DeviceStatus.OFFLINE,
 }
 
 
 def status_of(state: State, device: DeviceState) -> DeviceStatus:
-    """The worst that can be said of a device: that it is lost or faulted, then what its node is, then its cordon."""
+    """The worst that can be said: that it is lost or faulted, then what its node is, then a drain or a cordon."""
     if device.lost is not None:
         return DeviceStatus.LOST
     if device.fault is not None:
         return DeviceStatus.FAULTED
-    of_node = _OF_NODE[state.nodes[device.node_id].liveness]
-    cordoned = of_node is DeviceStatus.LIVE and device.cordoned is not None
-    return DeviceStatus.CORDONED if cordoned else of_node
+    node = state.nodes[device.node_id]
+    if node.liveness is not Liveness.LIVE:
+        return _OF_NODE[node.liveness]
+    if device.draining or node.draining:
+        return DeviceStatus.DRAINING
+    cordoned = device.cordoned is not None or node.cordoned is not None
+    return DeviceStatus.CORDONED if cordoned else DeviceStatus.LIVE
 
 
 def is_heard(state: State, device: DeviceState) -> bool:

@@ -43,6 +43,9 @@ def touched(state: State, event: evt.Event) -> Touched:  # noqa: C901 - one flat
             return Touched(placements=((event.pool, event.workload_id),))
         case evt.NodeJoined():
             return Touched(nodes=(event.node.node_id,))
+        case evt.NodeTransferred():
+            devices = {id_ for id_, device in state.devices.items() if device.node_id in event.node_ids}
+            return Touched(nodes=event.node_ids, devices=devices)
         case evt.NodeLeft() | evt.LivenessChanged() | evt.NodeCordoned() | evt.NodeUncordoned():
             return Touched(nodes=(event.node_id,))
         case evt.DeviceRegistered():

@@ -17,6 +17,8 @@ MODULES = {
     "topology": "figures",
     "history": "history",
     "links": "links",
+    "pools": "pools",
+    "transfer": "pools",
     "place": "placements",
     "release": "placements",
     "placements": "placements",

@@ -6,10 +6,11 @@ from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.ids import PoolId
 from fleetfold_contracts.workloads import Workload
 from fleetfold_core.check import check
+from fleetfold_core.pools import transfer_obstacle
 from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import State
 
-VERBS = ("place", "release", "cordon", "uncordon")
+VERBS = ("place", "release", "cordon", "uncordon", "transfer")
 """The commands that the solver takes: all that change what may sit on a device."""
 
 PoolEvent = (
@@ -20,6 +21,7 @@ PoolEvent = (
     | evt.DeviceUncordoned
     | evt.NodeCordoned
     | evt.NodeUncordoned
+    | evt.NodeTransferred
 )
 
 
@@ -38,6 +40,8 @@ def decide(state: State, command: cmd.Command) -> PoolEvent:
             return _cordon(state, command)
         case cmd.Uncordon():
             return _uncordon(state, command)
+        case cmd.Transfer():
+            return _transfer(state, command)
         case _:
             raise AssertionError(f"{type(command).__name__} is not the solver's")
 
@@ -92,6 +96,14 @@ def _uncordon(state: State, command: cmd.Uncordon) -> PoolEvent:
         return evt.DeviceUncordoned(pool=command.pool, device_id=command.device_id)
     assert command.node_id is not None
     return evt.NodeUncordoned(pool=command.pool, node_id=command.node_id)
+
+
+def _transfer(state: State, command: cmd.Transfer) -> PoolEvent:
+    found = transfer_obstacle(state, command.pool, command.node_ids, command.to)
+    if found is not None:
+        node_id, why = found
+        raise ContractError(why, "$.to" if node_id is None else f"$.node_ids[{command.node_ids.index(node_id)}]")
+    return evt.NodeTransferred(pool=command.pool, to=command.to, node_ids=command.node_ids)
 
 
 def _refuse_unknown_place(state: State, command: cmd.OfDeviceOrNode) -> None:

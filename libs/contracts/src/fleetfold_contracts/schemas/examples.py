@@ -171,6 +171,7 @@ EVENTS: tuple[evt.Event, ...] = (
     evt.DeviceUncordoned(pool="research", device_id=_FIRST_GPU),
     evt.NodeCordoned(pool="research", node_id=_NODE, reason="a new fan on Tuesday"),
     evt.NodeUncordoned(pool="research", node_id=_NODE),
+    evt.NodeTransferred(pool="research", to="production", node_ids=(_NODE, "node-8")),
     evt.DeviceDrainStarted(pool="research", device_id=_FIRST_GPU, reason="a new fan on Tuesday"),
     evt.DeviceDrainFinished(pool="research", node_id=_NODE),
     evt.PlacementDecided(
@@ -281,6 +282,7 @@ COMMANDS: tuple[cmd.Command, ...] = (
         pool="research",
     ),
     cmd.Drain(command_id="drain-node-7", node_id=_NODE, reason="a new fan on Tuesday", pool="research"),
+    cmd.Transfer(command_id="transfer-node-7", node_ids=(_NODE, "node-8"), to="production", pool="research"),
     cmd.Rebalance(command_id="rebalance-tonight", apply=True, max_moves=5, pool="research"),
     cmd.Quota(
         command_id="quota-of-team-red", tenant="team-red", gpu_milli=16_000, memory_bytes=640 * GIB, pool="research"

@@ -20,6 +20,7 @@ OUTCOMES: frozenset[type[evt.Event]] = frozenset(
         evt.DeviceUncordoned,
         evt.NodeCordoned,
         evt.NodeUncordoned,
+        evt.NodeTransferred,
         evt.DeviceDrainStarted,
         evt.QuotaSet,
         evt.RebalanceProposed,

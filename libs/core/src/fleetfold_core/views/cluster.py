@@ -10,11 +10,12 @@ from fleetfold_contracts.answers import (
     LinkView,
     NodeView,
     PlacementView,
+    PoolView,
     StateAnswer,
     Summary,
     WorkView,
 )
-from fleetfold_contracts.ids import NodeId
+from fleetfold_contracts.ids import DEFAULT_POOL, NodeId
 from fleetfold_core.state import NodeState, Placement, State, WorkState
 from fleetfold_core.views._fitting import LIST_BYTES, fitting, newest
 from fleetfold_core.views.figures import aggregate
@@ -27,6 +28,7 @@ def cluster(state: State) -> StateAnswer:
     return StateAnswer(
         position=state.position,
         summary=summary(state),
+        pools=pools(state),
         nodes=fitting(nodes, LIST_BYTES)[0],
         placements=newest(map(placement_view, reversed(state.placements.values())), LIST_BYTES),
         works=newest(map(_work, reversed(state.works.values())), LIST_BYTES),
@@ -54,6 +56,23 @@ def summary(state: State) -> Summary:
     )
 
 
+def pools(state: State) -> tuple[PoolView, ...]:
+    """The default pool and those that were made, in the order of their ids."""
+    devices = Counter(map(state.pool_of, state.devices.values()))
+    nodes = Counter(node.pool for node in state.nodes.values())
+    placements = Counter(pool for pool, _ in state.placements)
+    return tuple(
+        PoolView(
+            pool=pool,
+            node_count=nodes[pool],
+            device_count=devices[pool],
+            placement_count=placements[pool],
+            position=state.pool_positions.get(pool, 0),
+        )
+        for pool in sorted({DEFAULT_POOL, *state.pools})
+    )
+
+
 def _devices_by_node(state: State) -> Counter[NodeId]:
     return Counter(device.node_id for device in state.devices.values())
 
@@ -64,6 +83,7 @@ def node_view(node: NodeState, device_count: int) -> NodeView:
         node_id=node.node.node_id,
         hostname=node.node.hostname,
         liveness=node.liveness,
+        pool=node.pool,
         last_seen=node.last_seen,
         cpu_milli=node.node.cpu_milli,
         memory_bytes=node.node.memory_bytes,

@@ -52,6 +52,7 @@ def view_of(state: State, device: DeviceState) -> DeviceView:
         node_id=device.node_id,
         capabilities=device.capabilities,
         status=status_of(state, device),
+        pool=state.pool_of(device),
         sample=device.sample,
         score=score_value(device),
         lost=device.lost,
@@ -103,7 +104,7 @@ def _asked_for(state: State, device: DeviceState, query: DevicesQuery) -> bool:
         and query.device_type in (None, capabilities.device_type)
         and query.node_id in (None, device.node_id)
         and device.free_bytes >= query.min_free_bytes
-        and (query.pool is None or state.device_in(query.pool, capabilities.device_id) is not None)
+        and query.pool in (None, state.pool_of(device))
         and (query.status is None or query.status is status_of(state, device))
         and (not query.labels or _labelled(state, device, query.labels))
     )

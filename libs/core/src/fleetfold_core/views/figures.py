@@ -7,7 +7,7 @@ import msgspec
 
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.figures import AggregateAnswer, Figures
-from fleetfold_contracts.ids import DEFAULT_POOL, NodeId, PoolId
+from fleetfold_contracts.ids import NodeId, PoolId
 from fleetfold_contracts.inventory import Vendor
 from fleetfold_core.state import DeviceState, State
 
@@ -89,8 +89,9 @@ def aggregate(state: State, time: datetime | None) -> AggregateAnswer:
 
 def _tallies(state: State) -> dict[tuple[Vendor, PoolId], _Tally]:
     grouped: dict[tuple[Vendor, PoolId], list[DeviceState]] = {}
+    pools = {node_id: node.pool for node_id, node in state.nodes.items()}
     for device in state.devices.values():
-        grouped.setdefault((device.capabilities.vendor, DEFAULT_POOL), []).append(device)
+        grouped.setdefault((device.capabilities.vendor, pools[device.node_id]), []).append(device)
     unheard = {node_id for node_id, node in state.nodes.items() if node.liveness is Liveness.OFFLINE}
     return {key: _tally(group, unheard) for key, group in grouped.items()}
 

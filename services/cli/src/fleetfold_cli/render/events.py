@@ -88,6 +88,7 @@ TELLERS: dict[type[evt.Event], Callable[[Any], str]] = {
     evt.DeviceCordoned: _device_cordoned,
     evt.DeviceUncordoned: lambda event: event.device_id,
     evt.NodeCordoned: lambda event: f"{event.node_id} {event.reason}",
+    evt.NodeTransferred: lambda event: f"{names(event.node_ids)} from {event.pool} to {event.to}",
     evt.NodeUncordoned: lambda event: event.node_id,
     evt.DeviceDrainStarted: lambda event: f"{event.device_id or event.node_id} {event.reason}",
     evt.DeviceDrainFinished: lambda event: event.device_id or event.node_id,
