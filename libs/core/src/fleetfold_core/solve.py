@@ -5,11 +5,16 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from fleetfold_contracts.ids import NodeId
+from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.workloads import Allocation, Host, HostAllocation, Shard, Workload
+from fleetfold_core._solve.fleet.fleet import Fleet
+from fleetfold_core._solve.fleet.seat import seat
 from fleetfold_core._solve.refusal import refuse
 from fleetfold_core._solve.search import Search
 from fleetfold_core._solve.seating import Party, Ranked, Seat, greedy, ranked
 from fleetfold_core.feasible import device_reason, node_reason
+from fleetfold_core.fleet import Fleets
+from fleetfold_core.jobs import Job, job_of
 from fleetfold_core.state import NodeState, Refusal, State
 
 BUDGET_STEPS = 30_000
@@ -17,6 +22,7 @@ BUDGET_STEPS = 30_000
 
 GREEDY = "greedy"
 SEARCH = "search"
+FLEET = "fleet"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,14 +34,27 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     solver: str = GREEDY
 
 
-def solve(state: State, workload: Workload, *, budget_steps: int = BUDGET_STEPS) -> Plan | Refusal:
+def solve(
+    state: State,
+    workload: Workload,
+    *,
+    strategy: PlacementStrategy = PlacementStrategy.SCORE,
+    fleets: Fleets | None = None,
+    budget_steps: int = BUDGET_STEPS,
+) -> Plan | Refusal:
     """Put a workload on devices, whole or not at all.
+
+    `strategy` says by what a job chooses its node; the shards of a model always go by score. `fleets` of this state
+    that followed all its records save reading the whole pool for a job: the answer is the same without them.
 
     The most demanding shards choose first, each the best scored device that has room. Where that may miss a way there
     is, a search follows: it looks at devices `budget_steps` times at most, and the refusal says when they were too few.
     A workload without shards sits on the live node that it fills best; what its constraints say of devices is nothing
     to it.
     """
+    job = job_of(workload) if strategy is not PlacementStrategy.SCORE else None
+    if job is not None:
+        return _place_job(state, workload, job, strategy, (fleets or Fleets(state)).of(workload.pool))
     if not workload.shards:
         return _fill_a_node(state, workload)
     party = Party(workload)
@@ -51,6 +70,14 @@ def solve(state: State, workload: Workload, *, budget_steps: int = BUDGET_STEPS)
         if seats:
             return _plan(party, seats, SEARCH)
     return refuse(state, workload, most_seated, proven=not search.gave_up)
+
+
+def _place_job(state: State, workload: Workload, job: Job, strategy: PlacementStrategy, fleet: Fleet) -> Plan | Refusal:
+    place = fleet.place(job, workload.constraints, strategy)
+    if place is None:
+        return refuse(state, workload)
+    allocations, host = seat(workload, job, place)
+    return Plan(allocations=allocations, host=host, solver=FLEET)
 
 
 def _seat_greedily(party: Party, groups: Iterable[Sequence[Ranked]]) -> list[Seat]:

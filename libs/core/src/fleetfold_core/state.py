@@ -23,6 +23,7 @@ from fleetfold_contracts.inventory import Capabilities, Link, Node
 from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.samples import Sample
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, HostAllocation, Obstacle, Workload
+from fleetfold_core.jobs import Job
 
 Run = tuple[int, int]
 """So many numbers in a row: the first, and the count."""
@@ -228,6 +229,18 @@ class WorkState(msgspec.Struct, kw_only=True):
         return min(self.batch_size, self.assigned[device_id] - batch * self.batch_size)
 
 
+class Arrivals(msgspec.Struct, kw_only=True):
+    """Which jobs arrived in a pool, and how often: what the next ones will be like, as far as can be told."""
+
+    counts: dict[Job, int] = {}
+    """The newer ones weigh more: now and then all counts are halved."""
+    total: int = 0
+    mix: tuple[tuple[Job, int], ...] = ()
+    """The counts as they were when they were last looked at: what is worked out from them holds until the next time."""
+    until_renewal: int = 1
+    """So many arrivals from now the mix is taken anew."""
+
+
 class Parked(msgspec.Struct, frozen=True, kw_only=True):
     """A record of the log that could not be folded, and why."""
 
@@ -278,6 +291,8 @@ class State(msgspec.Struct, kw_only=True):
     """The sequence of the event that is a command's outcome, for longer than commands are kept."""
     outcome_days: list[tuple[int, int]] = []
     """The days (as ordinals) on which outcomes came, each with the sequence of its first."""
+    arrivals: dict[PoolId, Arrivals] = {}
+    """The mix of jobs that were asked for in each pool."""
     refused_count: int = 0
     rejected_count: int = 0
     parked_count: int = 0

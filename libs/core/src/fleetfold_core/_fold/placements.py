@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import PoolId, WorkloadId
+from fleetfold_core._fold.arrivals import count_arrival
 from fleetfold_core._fold.ledger import Reservation, exchange, give_back, reserve
 from fleetfold_core.state import At, Degraded, Placement, Queued, Quota, Refusal, State, keep_newest
 
@@ -24,6 +25,7 @@ def placement_decided(state: State, event: evt.PlacementDecided, at: At) -> str 
     trouble = _make_room(state, event, wanted, at) if event.preempted else reserve(state, wanted)
     if trouble is not None:
         return trouble
+    count_arrival(state, event.workload)
     state.placements[key] = Placement(
         workload=event.workload,
         allocations=event.allocations,
@@ -46,6 +48,7 @@ def placement_refused(state: State, event: evt.PlacementRefused, at: At) -> str 
     state.refused_count += 1
     if event.stays:
         return None
+    count_arrival(state, event.workload)
     state.queue.pop(key, None)
     state.refusals.pop(key, None)
     state.refusals[key] = Refusal(workload=event.workload, summary=event.summary, obstacles=event.obstacles, at=at.time)
@@ -60,6 +63,7 @@ def placement_queued(state: State, event: evt.PlacementQueued, at: At) -> str | 
     if key in state.placements:
         return f"workload {key[1]!r} is placed already"
     known = state.queue.get(key)
+    count_arrival(state, event.workload)
     if known is None:
         deadline = None if event.deadline_s is None else at.time + timedelta(seconds=event.deadline_s)
         known = Queued(workload=event.workload, since=at.time, sequence=at.sequence, cause=at.cause, deadline=deadline)
