@@ -8,8 +8,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fleetfold_client import Fleet, FleetError
-from fleetfold_contracts import answers, codec, figures
+from fleetfold_client import Fleet, FleetError, RejectedError
+from fleetfold_contracts import answers, codec, figures, history
 from fleetfold_gateway.http import gpu, views
 from fleetfold_gateway.http.asking import query_of
 from fleetfold_gateway.http.operations import Desk, Operation
@@ -17,6 +17,8 @@ from fleetfold_gateway.http.problems import ProblemError, of_fleet
 from fleetfold_gateway.http.shared import Page, Positioned
 
 WAIT_FOR_POSITION_S = 2.0
+NAMES_SOMETHING = ("$.device_id", "$.node_id", "$.workload_id", "$.work_id")
+"""What is wrong with one of these is that there is no such thing."""
 
 QueryT = TypeVar("QueryT", bound=msgspec.Struct)
 
@@ -57,6 +59,10 @@ async def _explain(fleet: Fleet, query: views.PlacementQuery) -> answers.Explain
     return await fleet.explain(query.workload_id, pool=query.pool)
 
 
+async def _history(fleet: Fleet, query: history.HistoryQuery) -> history.HistoryAnswer:
+    return await fleet.history(query)
+
+
 def _read(
     path: str, summary: str, kind: type[QueryT], ask: Callable[[Fleet, QueryT], Awaitable[Positioned]], *, tag: str
 ) -> Operation:
@@ -79,7 +85,8 @@ async def _asked(desk: Desk, key: str, at_least: int, ask: Callable[[], Awaitabl
     try:
         return await desk.shared.page(key, at_least, ask)
     except FleetError as error:
-        raise of_fleet(error, rejected=HTTPStatus.NOT_FOUND) from error
+        unknown = isinstance(error, RejectedError) and error.field in NAMES_SOMETHING
+        raise of_fleet(error, rejected=HTTPStatus.NOT_FOUND if unknown else HTTPStatus.BAD_REQUEST) from error
 
 
 async def _wait_for(desk: Desk, at_least: int) -> None:
@@ -117,6 +124,7 @@ async def _links(fleet: Fleet, query: answers.LinksQuery) -> answers.LinksAnswer
 READS = (
     _read("/api/v1/devices", "Devices as they stand", answers.DevicesQuery, _devices, tag="fleet"),
     _read("/api/v1/devices/{device_id}", "One device", views.DeviceQuery, _device, tag="fleet"),
+    _read("/api/v1/devices/{device_id}/history", "What it read", history.HistoryQuery, _history, tag="fleet"),
     _read("/api/v1/state", "Nodes, placements and work, with a summary", answers.StateQuery, _state, tag="fleet"),
     _read("/api/v1/nodes", "Nodes as they stand", views.AtLeast, _nodes, tag="fleet"),
     _read("/api/v1/aggregate", "The fleet in figures", figures.AggregateQuery, _aggregate, tag="fleet"),

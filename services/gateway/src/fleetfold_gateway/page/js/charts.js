@@ -2,15 +2,19 @@
 
 import uPlot from "../vendor/uplot/uPlot.js";
 import { h, say } from "./dom.js";
+import { clock } from "./format.js";
 
 const HEIGHT_PX = 160;
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** A chart of one reading: `read(sample)` gives its value, `write(value)` its text, `top` the least upper end. */
+/**
+ * A chart of one reading: `read(sample)` gives its value, `write(value)` its text, `top` is the least upper end, and
+ * `steps` are the distances between two lines of its grid, where they are not decimal.
+ */
 export class Chart {
-  constructor({ title, read, write, top }) {
-    Object.assign(this, { title, read, write, top });
+  constructor({ title, read, write, top, steps }) {
+    Object.assign(this, { title, read, write, top, steps });
     this.value = h("output", {});
     this.plotted = h("div", { class: "plot", role: "img" });
     this.element = h("figure", { class: "card chart" }, h("h2", {}, title, this.value), this.plotted);
@@ -48,11 +52,14 @@ export class Chart {
     const axis = { stroke: css("--ink-soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     return {
       ...this.size(),
-      padding: [8, 8, 0, 0],
+      padding: [8, 28, 0, 0],
       cursor: { y: false },
       legend: { show: false },
       scales: { y: { range: (_, low, high) => [0, Math.max(this.top, (high ?? 0) * 1.1)] } },
-      axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => this.write(tick)) }],
+      axes: [
+        { ...axis, grid: { show: false }, size: 22, space: 90, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) },
+        { ...axis, size: 60, incrs: this.steps, values: (_, ticks) => ticks.map((tick) => this.write(tick)) },
+      ],
       series: [
         {},
         { stroke: css("--series-1"), width: 1.5, spanGaps: false, points: { show: false }, fill: `${css("--series-1")}1f` },

@@ -9,13 +9,13 @@ function fill(element, properties, children) {
     else if (name === "style") for (const [key, text] of Object.entries(value)) element.style.setProperty(key, text);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
 export const h = (tag, properties, ...children) => fill(document.createElement(tag), properties, children);
 export const svg = (tag, properties, ...children) => fill(document.createElementNS(SVG, tag), properties, children);
-export const replace = (parent, ...children) => parent.replaceChildren(...children.flat().filter(Boolean));
+export const replace = (parent, ...children) => parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
 
 /** Put text there if it is another one: an element that is left alone is not read out again. */
 export function say(element, text) {

@@ -23,7 +23,7 @@ export function share(used, total) {
 
 export const percent = (value) => (known(value) ? `${value.toFixed(0)} %` : NA);
 export const degrees = (value) => (known(value) ? `${value.toFixed(0)} °C` : NA);
-export const watts = (value) => (known(value) ? (value >= 10_000 ? `${(value / 1000).toFixed(1)} kW` : `${value.toFixed(0)} W`) : NA);
+export const watts = (value) => (known(value) ? (value >= 10_000 ? `${(value / 1000).toFixed(1)} kW` : `${count(Math.round(value))} W`) : NA);
 export const score = (value) => (known(value) ? value.toFixed(2) : NA);
 export const count = (value) => (known(value) ? value.toLocaleString("en") : NA);
 export const many = (value, word) => `${count(value)} ${word}${value === 1 ? "" : "s"}`;

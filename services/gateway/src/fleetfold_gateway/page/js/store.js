@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { follow } from "./stream.js";
 
 const EVENTS_KEPT = 500;
-const TRAIL_KEPT = 180;
+const TRAIL_KEPT = 600;
 const ASK_AFTER_MS = 120;
 /** More nodes than this at once: ask for all devices instead of one node after another. */
 const FEW_NODES = 4;

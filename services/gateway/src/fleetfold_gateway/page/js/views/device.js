@@ -3,13 +3,15 @@
 import { get, post } from "../api.js";
 import { Chart } from "../charts.js";
 import { empty, h, loading, replace, say, status, toast } from "../dom.js";
-import { NA, age, bytes, count, degrees, percent, score, watts } from "../format.js";
+import { GIB, NA, age, bytes, count, degrees, percent, score, watts } from "../format.js";
 import { ageOf, store, trailOf } from "../store.js";
 import { showEvents } from "./event_list.js";
 
+const HISTORY_MS = 20 * 60 * 1000;
+
 const CHARTS = [
   { title: "Utilization", read: (sample) => sample.compute_utilization_percent, write: percent, top: 100 },
-  { title: "Memory in use", read: (sample) => sample.memory_used_bytes, write: bytes, top: 1024 ** 3 },
+  { title: "Memory in use", read: (sample) => sample.memory_used_bytes, write: bytes, top: GIB, steps: Array.from({ length: 12 }, (_, power) => GIB * 2 ** power) },
   { title: "Temperature", read: (sample) => sample.temperature_celsius, write: degrees, top: 100 },
   { title: "Power", read: (sample) => sample.power_watts, write: watts, top: 100 },
 ];
@@ -27,10 +29,17 @@ export function device(deviceId) {
     h("div", { class: "columns" }, h("section", { class: "card" }, h("h2", {}, "What sits on it"), parts.held), h("section", { class: "card" }, h("h2", {}, "What happened to it"), parts.events)),
   );
   const element = h("div", {}, loading("the device"));
-  let history = [];
   let drawn = "";
-  // The history may not be kept: then the charts begin now.
-  get(`/api/v1/devices/${encodeURIComponent(deviceId)}/history`).then((answer) => { history = answer.samples ?? []; }, () => {});
+  let past = null;
+
+  async function readHistory() {
+    past = [];
+    const start = new Date(Date.now() - HISTORY_MS).toISOString();
+    const answer = await get(`/api/v1/devices/${encodeURIComponent(deviceId)}/history?start=${start}`);
+    past = points(answer);
+    drawn = "";
+    update();
+  }
 
   function update() {
     if (!store.loaded) return;
@@ -40,9 +49,10 @@ export function device(deviceId) {
       return;
     }
     if (!content.isConnected) replace(element, content);
+    if (past === null) readHistory().catch(() => {}); // Where no history is told, the charts begin now.
     showFacts(parts, found);
     showActions(parts, found);
-    const trail = joined(history, trailOf(deviceId));
+    const trail = held(joined(past, trailOf(deviceId)), found);
     const key = `${trail.length}-${trail.at(-1)?.timestamp}`;
     if (key !== drawn) for (const chart of charts) chart.show(trail);
     drawn = key;
@@ -62,10 +72,25 @@ export function device(deviceId) {
   };
 }
 
-/** History, and then what came since. */
-function joined(history, trail) {
-  const from = trail[0]?.timestamp;
-  return from ? [...history.filter((sample) => sample.timestamp < from), ...trail] : history;
+/** The columns of a history as samples, each with what was read at its time. It begins with the first that was read. */
+function points({ times = [], readings = {}, sample_counts: counts = [] }) {
+  const first = counts.findIndex((samples) => samples > 0);
+  if (first < 0) return [];
+  return times.map((timestamp, index) => Object.fromEntries([["timestamp", timestamp], ...Object.entries(readings).map(([name, series]) => [name, series.mean?.[index] ?? undefined])])).slice(first);
+}
+
+/** The past, and then what came since. */
+function joined(past, trail) {
+  const from = trail[0] ? Date.parse(trail[0].timestamp) : Infinity;
+  return [...past.filter((sample) => Date.parse(sample.timestamp) < from), ...trail];
+}
+
+/** A device that has not told anything new since is as it was: its last readings hold for as long as its node is heard. */
+function held(samples, { node_id: node, status: word }) {
+  const last = samples.at(-1);
+  const heard = store.heard.get(node);
+  if (!last || word === "offline" || word === "lost" || !(heard > Date.parse(last.timestamp))) return samples;
+  return [...samples, { ...last, timestamp: new Date(heard).toISOString() }];
 }
 
 function showFacts(parts, found) {

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { many, percent } from "../format.js";
 import { store } from "../store.js";
 
-const LARGEST_PX = 26;
+const LARGEST_PX = 40;
 const SMALLEST_PX = 6;
 const MOST_HEIGHT_PX = 420;
 

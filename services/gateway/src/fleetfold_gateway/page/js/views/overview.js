@@ -97,7 +97,8 @@ function showTiles(tiles, fleet) {
   say(tiles.GPUs.note, `${count(fleet.live)} live, ${count(fleet.warn)} restricted, ${count(fleet.bad)} down`);
 
   const memory = tiles["Memory in use"];
-  say(memory.figure, share(fleet.used, fleet.total));
+  const [number, unit] = bytes(fleet.used).split(" ");
+  replace(memory.figure, number, h("small", {}, ` ${unit} of ${bytes(fleet.total)}`));
   replace(memory.extra, meter(`${percent((100 * fleet.used) / fleet.total)} in use`, [fleet.used / fleet.total]));
   say(memory.note, `${bytes(fleet.reserved)} promised to placements`);
 
@@ -121,6 +122,7 @@ function showTiles(tiles, fleet) {
 }
 
 function spark(values, top) {
+  if (values.length < 2) return h("span", { class: "spark" });
   const known = values.filter((value) => value !== undefined);
   const high = top ?? (Math.max(...known, 1) * 1.1);
   const points = values.map((value, index) => (value === undefined ? null : [(100 * index) / Math.max(1, TRAIL - 1), 27 - (26 * value) / high]));

@@ -1,7 +1,7 @@
 // Placements: what sits where and why, and a form that shows a placement before it is made.
 
 import { Problem, get, post } from "../api.js";
-import { empty, h, loading, meter, replace, say, toast } from "../dom.js";
+import { empty, h, loading, replace, say, status as statusOf, toast } from "../dom.js";
 import { bytes, count, GIB, many, moment, score } from "../format.js";
 import { store } from "../store.js";
 
@@ -53,7 +53,7 @@ function form() {
     field("GPU a shard, %", number("share", 0, { max: 100 })),
     field("Vendor", select("vendor", [["", "any"], ...["nvidia", "amd", "intel", "apple", "qualcomm"].map((word) => [word, word])])),
     field("Choose by", select("strategy", [["score", "best score"], ["pack", "packing"], ["spread", "spreading"], ["fragmentation", "least fragments"]])),
-    h("div", { class: "row whole" }, check("same_node", "On one node"), check("sharing", "Shards may share a GPU"), check("wait", "Wait if it does not fit now"), h("span", { class: "grow" }), h("button", { type: "button", onclick: () => ask(true) }, "Preview"), h("button", { class: "primary" }, "Place")),
+    h("div", { class: "row whole" }, check("same_node", "On one node"), check("sharing", "Shards may share a GPU"), check("wait", "Wait if it does not fit now"), h("div", { class: "row ask" }, h("button", { type: "button", onclick: () => ask(true) }, "Preview"), h("button", { class: "primary" }, "Place"))),
   );
 
   async function ask(preview) {
@@ -153,7 +153,8 @@ export function placement(workloadId) {
     return [
       h("div", { class: "head" }, h("div", {}, h("p", { class: "small" }, h("a", { href: "#/placements" }, "Placements")), h("h1", { class: "id" }, workloadId)), h("span", { class: "status", "data-status": { placed: "live", refused: "lost", released: "offline" }[answer.status] ?? "waiting" }, answer.status), h("div", { class: "row" }, placed && h("a", { href: `#/topology/${encodeURIComponent(workloadId)}` }, "Show it on the topology"), placed && may && release)),
       h("section", { class: "card stack" }, h("h2", {}, "Why"), h("p", {}, answer.summary), obstacles(answer.obstacles)),
-      (answer.allocations ?? []).length > 0 && h("section", { class: "card" }, h("h2", {}, "Shards"), shards(answer.allocations), best(answer.allocations)),
+      (answer.allocations ?? []).length > 0 && h("section", { class: "card" }, h("h2", {}, "Shards"), shards(answer.allocations)),
+      (answer.allocations ?? []).length > 0 && best(answer.allocations),
       (answer.verdicts ?? []).length > 0 && verdicts(answer.verdicts),
     ];
   }
@@ -181,6 +182,10 @@ function best(allocations) {
   const others = [...store.devices.values()].filter((device) => !taken.has(device.capabilities.device_id) && device.score !== undefined);
   others.sort((one, other) => other.score - one.score);
   if (!others.length) return "";
-  const line = (device) => h("li", {}, h("a", { href: `#/devices/${encodeURIComponent(device.capabilities.device_id)}`, class: "id" }, device.capabilities.device_id), ` ${score(device.score)}, ${bytes(device.free_bytes ?? 0)} free, ${device.status} `, meter(`score ${score(device.score)}`, [device.score]));
-  return h("div", { class: "stack" }, h("h3", {}, "The best of the others, as they score now"), h("ul", { class: "bullets" }, others.slice(0, 5).map(line)));
+  const heads = [["GPU", ""], ["Status", ""], ["Free", "number"], ["Score", "number"]];
+  const line = (device) => {
+    const { device_id: id } = device.capabilities;
+    return h("tr", {}, h("td", {}, h("a", { href: `#/devices/${encodeURIComponent(id)}`, class: "id" }, id)), h("td", {}, statusOf(device.status)), h("td", { class: "number" }, bytes(device.free_bytes ?? 0)), h("td", { class: "number" }, score(device.score)));
+  };
+  return h("section", { class: "card" }, h("h2", {}, "The best of the others, as they score now"), h("div", { class: "scroll-x" }, h("table", {}, h("thead", {}, h("tr", {}, heads.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)))), h("tbody", {}, others.slice(0, 5).map(line)))));
 }

@@ -10,11 +10,20 @@ const GPU = { width: 44, height: 30, gap: 10 };
 const PAD = 16;
 const TITLE = 24;
 const ARC = 34;
+const AROUND = 34;
 const NETWORK = ["socket", "ethernet", "rdma", "thunderbolt"];
 const kindOf = (kind) => (NETWORK.includes(kind) ? "network" : kind);
 const KINDS = { nvlink: "NVLink", xgmi: "XGMI", pcie: "PCIe", network: "network" };
 
 const chosen = { text: "" };
+
+/** The text of each device that is drawn and holds nothing that is lit: how busy it is. */
+const labels = new Map();
+
+function busy(deviceId) {
+  const value = store.devices.get(deviceId)?.sample?.compute_utilization_percent;
+  return value === undefined ? "–" : `${Math.round(value)} %`;
+}
 
 export function topology(workloadId) {
   const place = h("section", { class: "card" }, loading("the topology"));
@@ -43,14 +52,21 @@ export function topology(workloadId) {
     const placements = (store.state.placements ?? []).map((placement) => placement.workload_id);
     const shards = new Map((store.state.placements ?? []).find((placement) => placement.workload_id === workloadId)?.allocations?.map((allocation) => [allocation.device_id, allocation.shard_id]) ?? []);
     const key = JSON.stringify([asked, placements, [...shards], chosen.text]);
-    if (key === drawn) return;
-    drawn = key;
+    if (key !== drawn) {
+      drawn = key;
+      offer(placements);
+      draw(shards);
+    }
+    for (const [id, text] of labels) say(text, busy(id));
+  }
+
+  function offer(placements) {
     replace(pick, pick.options[0], placements.map((id) => h("option", { value: id }, id)));
     pick.value = workloadId && placements.includes(workloadId) ? workloadId : "";
-    draw(shards);
   }
 
   function draw(shards) {
+    labels.clear();
     const nodes = links.nodes.filter((node) => node.node_id.includes(chosen.text.trim()));
     const first = [...nodes].sort((one, other) => holds(other, shards) - holds(one, shards)).slice(0, MOST_NODES);
     say(note, `${many(links.nodes.length, "node")}, ${many(links.links.length, "link")}${first.length < nodes.length ? `; the first ${count(first.length)} are drawn` : ""}`);
@@ -84,27 +100,28 @@ function drawing(nodes, links, shards, width) {
     y += tallest + 40;
   }
   const lines = links.filter((link) => spots.has(link.source) && spots.has(link.target)).map((link) => line(link, spots));
-  const total = Math.min(across, nodes.length) * (box.width + 24) - 24;
-  return svg("svg", { class: "topology", viewBox: `-2 -2 ${Math.max(total, 300) + 4} ${y - 36}`, style: { "max-width": `${Math.max(total, 300) + 4}px` }, role: "group", "aria-label": `${many(nodes.length, "node")} with their GPUs` }, hosts.map((one) => one.frame), lines, hosts.map((one) => one.devices));
+  const total = Math.min(across, nodes.length) * (box.width + 24) - 24 + AROUND;
+  return svg("svg", { class: "topology", viewBox: `-2 -2 ${Math.max(total, 300) + 4} ${y - 8}`, style: { "max-width": `${Math.max(total, 300) + 4}px` }, role: "group", "aria-label": `${many(nodes.length, "node")} with their GPUs` }, hosts.map((one) => one.frame), lines, hosts.map((one) => one.devices));
 }
 
 const boxHeight = (node, perRow) => TITLE + PAD + Math.max(1, Math.ceil(node.devices.length / perRow)) * (GPU.height + ARC) - 6;
 
 function host(node, x, y, width, height, perRow, spots, shards) {
-  spots.set(node.node_id, { x: x + width / 2, y: y + height, node: true });
+  spots.set(node.node_id, { x: x + width / 2, y: y + height, side: { x: x + width, y: y + height / 2 }, node: true });
   const frame = svg("g", {}, svg("rect", { class: "host", x, y, width, height, rx: 8, "data-liveness": node.liveness }), svg("text", { x: x + PAD, y: y + 19 }, `${node.node_id}${node.liveness === "live" ? "" : ` (${node.liveness})`}`));
   const devices = node.devices.map((device, index) => {
     const left = x + PAD + (index % perRow) * (GPU.width + GPU.gap);
     const top = y + TITLE + 18 + Math.floor(index / perRow) * (GPU.height + ARC);
     spots.set(device.device_id, { x: left + GPU.width / 2, y: top, row: Math.floor(index / perRow) });
-    return gpu(device, index, left, top, shards.get(device.device_id));
+    return gpu(device, left, top, shards.get(device.device_id));
   });
   return { frame, devices };
 }
 
-function gpu(device, index, x, y, shard) {
+function gpu(device, x, y, shard) {
   const lit = shard !== undefined;
-  const label = lit ? `#${shard}` : device.utilization_percent === null ? String(index) : `${Math.round(device.utilization_percent)} %`;
+  const label = svg("text", { x: x + GPU.width / 2, y: y + GPU.height / 2 + 4 }, lit ? `#${shard}` : busy(device.device_id));
+  if (!lit) labels.set(device.device_id, label);
   const open = () => { location.hash = `#/devices/${encodeURIComponent(device.device_id)}`; };
   const name = `${device.device_id}${lit ? `, holds shard ${shard}` : ""}`;
   return svg(
@@ -112,16 +129,24 @@ function gpu(device, index, x, y, shard) {
     { class: lit ? "gpu lit" : "gpu", tabindex: 0, role: "link", "aria-label": name, onclick: open, onkeydown: (event) => event.key === "Enter" && open() },
     svg("title", {}, name),
     svg("rect", { x, y, width: GPU.width, height: GPU.height, rx: 4 }),
-    svg("text", { x: x + GPU.width / 2, y: y + GPU.height / 2 + 4 }, label),
+    label,
   );
 }
 
-/** Within a row an arc above it, the longer the higher; else a straight line. */
 function line(link, spots) {
   const [from, to] = [spots.get(link.source), spots.get(link.target)];
-  const arc = from.row !== undefined && from.row === to.row && Math.abs(from.y - to.y) < 1;
-  const lift = 6 + Math.abs(to.x - from.x) / 9;
-  const d = arc ? `M${from.x} ${from.y} Q${(from.x + to.x) / 2} ${from.y - 2 * Math.min(lift, 13)} ${to.x} ${to.y}` : `M${from.x} ${from.y} L${to.x} ${to.y}`;
   const figures = [link.kind, link.bandwidth_gbps && `${link.bandwidth_gbps} Gbit/s`, link.latency_us && `${link.latency_us} µs`].filter(Boolean).join(", ");
-  return svg("path", { class: "link", d, "data-kind": kindOf(link.kind) }, svg("title", {}, `${link.source} – ${link.target}: ${figures}`));
+  return svg("path", { class: "link", d: way(from, to), "data-kind": kindOf(link.kind) }, svg("title", {}, `${link.source} – ${link.target}: ${figures}`));
+}
+
+/** Devices of a row: an arc above them, the longer the higher. Nodes: below their boxes, or around their sides. */
+function way(from, to) {
+  const [middle, apart] = [(from.x + to.x) / 2, Math.abs(to.x - from.x)];
+  if (from.node && to.node && from.y === to.y) return `M${from.x} ${from.y} Q${middle} ${from.y + 26 + apart / 40} ${to.x} ${to.y}`;
+  if (from.node && to.node) {
+    const outside = Math.max(from.side.x, to.side.x) + AROUND;
+    return `M${from.side.x} ${from.side.y} C${outside} ${from.side.y} ${outside} ${to.side.y} ${to.side.x} ${to.side.y}`;
+  }
+  if (from.row !== undefined && from.row === to.row && Math.abs(from.y - to.y) < 1) return `M${from.x} ${from.y} Q${middle} ${from.y - 2 * Math.min(6 + apart / 9, 13)} ${to.x} ${to.y}`;
+  return `M${from.x} ${from.y} L${to.x} ${to.y}`;
 }
