@@ -57,7 +57,7 @@ class Appended:
     duplicate: bool = False
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A message of a stream. `time` is the server's.
 
     A struct, and no dataclass: one is made for each message read, and a frozen dataclass takes seven times as long.

@@ -51,7 +51,7 @@ class UnknownTypeError(ContractError):
     """A well-formed envelope of a type, or a command of a verb, that this version does not know."""
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A CloudEvents 1.0 object in structured mode, which every event is published in."""
 
     specversion: Literal["1.0"]

@@ -39,7 +39,7 @@ class ThrottleReason(StrEnum):
     OTHER = "other"
 
 
-class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One set of readings. What is `None` here is named in `absent`."""
 
     device_id: DeviceId
@@ -84,7 +84,7 @@ class DeviceHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     absent: dict[Name, Absence] = {}
 
 
-class NodeSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class NodeSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a node publishes each tick. With no samples it is a heartbeat: unchanged is not dead."""
 
     node_id: NodeId

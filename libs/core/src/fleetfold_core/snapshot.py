@@ -19,7 +19,10 @@ ENTRIES_AT_ONCE = 500
 """So many entries are encoded in one go: it takes about a millisecond."""
 
 _CHANGED_IN_PLACE = ("nodes", "devices", "works")
-"""The parts whose entries change where they lie. In the others an entry is replaced as a whole, if ever."""
+"""The large parts whose entries change where they lie: what a record touches of them is encoded right before."""
+_REPLACED_WHOLE = ("links", "placements", "refusals", "released", "queue", "outages")
+"""The large parts whose entries are replaced as a whole, if ever. What is in no large part is encoded at once."""
+_LARGE = frozenset({*_CHANGED_IN_PLACE, *_REPLACED_WHOLE})
 
 Value = TypeVar("Value")
 Entries = dict[object, object]
@@ -68,7 +71,7 @@ class Snapshot:
         self._outcomes = outcomes
         self._outcome_count = len(outcomes)
         self._fields = State.__struct_fields__
-        self._parts = {field: _held(getattr(state, field)) for field in self._fields if field != "outcomes"}
+        self._parts = {field: _held(state, field) for field in self._fields if field != "outcomes"}
 
     def keep(self, touched: Touched) -> None:
         """Encode what a record is about to change, as it is now."""
@@ -99,9 +102,10 @@ class Snapshot:
             yield _without_header(self._outcomes.stretch(first, min(first + ENTRIES_AT_ONCE, count)))
 
 
-def _held(part: object) -> Entries | bytes:
+def _held(state: State, field: str) -> Entries | bytes:
     # A copy of a dictionary holds on to its entries without a look at any of them: it takes next to no time.
-    return dict(cast("Entries", part)) if isinstance(part, dict) else _encoder.encode(part)
+    part = getattr(state, field)
+    return dict(cast("Entries", part)) if field in _LARGE else _encoder.encode(part)
 
 
 def _slices(entries: Entries) -> Iterator[bytes]:

@@ -40,7 +40,7 @@ Value = TypeVar("Value")
 _encoder = msgspec.msgpack.Encoder()
 
 
-class At(msgspec.Struct, frozen=True, kw_only=True):
+class At(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where an event lies in the log: its sequence, the server's time, and what its envelope names as its cause."""
 
     sequence: int

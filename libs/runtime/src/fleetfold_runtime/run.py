@@ -1,6 +1,7 @@
 """How a service starts, runs and ends: the same for all of them."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ def run_service(
     except SettingsError as error:
         sys.exit(f"{name}: {error}")
     configure_logs(name, form=settings.log_format, level=settings.log_level)
+    _collect_seldom()
     failed = False
     try:
         uvloop.run(_run(name, settings, service))
@@ -63,6 +65,12 @@ def run_service(
             get_logger().error("cannot go on", reason=str(error))
     if failed:
         sys.exit(2)
+
+
+def _collect_seldom() -> None:
+    # A state is a great many objects and hardly any rubbish, and each look for cycles goes through all of them.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _run(name: str, settings: SettingsT, service: Callable[[Context[SettingsT]], Awaitable[None]]) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DeviceId, NodeId
-from fleetfold_contracts.samples import NodeSample, Sample
+from fleetfold_contracts.samples import NodeSample
 from fleetfold_core.state import At, DeviceState, NodeState, State
 
 
@@ -107,16 +107,21 @@ def sampled(state: State, samples: NodeSample, time: datetime) -> None:
     node.last_tick = samples.tick
     node.steady = node.last_seen is not None and (time - node.last_seen).total_seconds() < node.silent_after_s
     _see(node, time)
+    devices, node_id = state.devices, samples.node_id
     for sample in samples.samples:
-        device = _device_of(state, samples.node_id, sample.device_id)
-        if device is None:
+        device = devices.get(sample.device_id)
+        if device is None or device.node_id != node_id:
             state.ignored_sample_count += 1
-        else:
-            _observe(device, sample)
+            continue
+        device.sample = sample
+        used_bytes = sample.memory_used_bytes
+        # While nothing is reserved, all that is used is foreign: the case of most devices of a large fleet.
+        if used_bytes is not None:
+            device.foreign_bytes = used_bytes if device.reserved_bytes <= 0 else _foreign_bytes(device, used_bytes)
 
 
-def _observe(device: DeviceState, sample: Sample) -> None:
-    """Take a sample over, and what it tells of the memory that others use.
+def _foreign_bytes(device: DeviceState, used_bytes: int) -> int:
+    """What a reading tells of the memory that others use on a device.
 
     Telemetry gives one sum: what our shards use of what they reserved, and what others use. Ours lies somewhere between
     nothing (a model that still loads) and all that is reserved, so the others' lies between `used - reserved` and
@@ -124,10 +129,7 @@ def _observe(device: DeviceState, sample: Sample) -> None:
     that loads is not counted twice, and with nothing reserved all that is used is foreign. Without a reading nothing
     new is known.
     """
-    device.sample = sample
-    used_bytes = sample.memory_used_bytes
-    if used_bytes is not None:
-        device.foreign_bytes = min(max(device.foreign_bytes, used_bytes - device.reserved_bytes), used_bytes)
+    return min(max(device.foreign_bytes, used_bytes - device.reserved_bytes), used_bytes)
 
 
 def _set_liveness(state: State, node: NodeState, liveness: evt.Liveness, at: At) -> None:
