@@ -57,6 +57,7 @@ from fleetfold_contracts.events import (
     PlacementReleased,
     WorkDistributed,
 )
+from fleetfold_contracts.facts import FactsAnswer, FactsQuery
 from fleetfold_contracts.figures import AggregateAnswer, AggregateQuery, TopologyAnswer, TopologyQuery
 from fleetfold_contracts.history import HistoryAnswer, HistoryQuery
 from fleetfold_contracts.ids import DEFAULT_POOL
@@ -255,6 +256,10 @@ class Fleet:
             RejectedError: there is no such device, or the range cannot be told.
         """
         return _read(await self._ask("history", query, timeout_s=QUERY_TIMEOUT_S), HistoryAnswer)
+
+    async def facts(self) -> FactsAnswer:
+        """A digest of each part of the state, to compare with a fold of the log to the same position."""
+        return _read(await self._ask("facts", FactsQuery(), timeout_s=QUERY_TIMEOUT_S), FactsAnswer)
 
     async def links(self, query: LinksQuery = LinksQuery()) -> LinksAnswer:  # noqa: B008 - a frozen struct
         """The links between devices, and between nodes."""

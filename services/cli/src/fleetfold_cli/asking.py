@@ -8,10 +8,13 @@ from typing import TypeVar, cast
 
 import typer
 
+from fleetfold_bus import port
+from fleetfold_bus.port import Bus
 from fleetfold_cli.exits import ExitCode, leave
 from fleetfold_cli.settings import Settings
 from fleetfold_client import Fleet, FleetError, NoAnswerError, RejectedError, UnreachableError
 from fleetfold_contracts.ids import check_token
+from fleetfold_contracts.subjects import Subjects
 
 CONNECT_WITHIN_S = 0.5
 
@@ -28,6 +31,30 @@ def ask(ctx: typer.Context, server: str | None, root: str | None, question: Call
 
     with errors_as_exit_codes():
         return asyncio.run(asked())
+
+
+def read_log(
+    ctx: typer.Context, server: str | None, root: str | None, work: Callable[[Bus, Subjects], Awaitable[T]]
+) -> T:
+    """What comes of the log itself; the command ends here when it cannot be read."""
+    cluster = cluster_of(ctx, server, root)
+    subjects = Subjects(cluster.root)
+
+    async def done() -> T:
+        from fleetfold_bus.nats import NatsBus  # noqa: PLC0415 - it takes 0.2 s to import
+
+        bus = await NatsBus.connect(cluster.server, subjects=subjects, name="cli", wait_s=CONNECT_WITHIN_S)
+        try:
+            return await work(bus, subjects)
+        finally:
+            await bus.close()
+
+    try:
+        return asyncio.run(done())
+    except port.UnreachableError as error:
+        leave(ExitCode.NO_ANSWER, f"{error}; start one with 'fleetfold up', or name yours with --server")
+    except port.BusError as error:
+        leave(ExitCode.FAILED, f"the log cannot be read: {error}")
 
 
 def cluster_of(ctx: typer.Context, server: str | None, root: str | None) -> Settings:

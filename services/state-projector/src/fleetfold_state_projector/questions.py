@@ -8,8 +8,10 @@ from typing import TypeVar
 
 from fleetfold_bus.port import Answer, Endpoint, Request
 from fleetfold_contracts import answers, codec, figures
+from fleetfold_contracts.facts import FactsAnswer, FactsQuery
 from fleetfold_contracts.history import HistoryAnswer, HistoryQuery
 from fleetfold_contracts.subjects import Subjects
+from fleetfold_core.facts import digests
 from fleetfold_core.state import State
 from fleetfold_core.views.cluster import cluster, links
 from fleetfold_core.views.devices import DeviceIds, devices
@@ -31,6 +33,7 @@ Query = (
     | figures.AggregateQuery
     | figures.TopologyQuery
     | HistoryQuery
+    | FactsQuery
 )
 QueryT = TypeVar("QueryT", bound=Query)
 
@@ -54,6 +57,7 @@ class Questions:
             self._endpoint("aggregate", figures.AggregateQuery, lambda state, _: aggregate(state, self._now())),
             self._endpoint("topology", figures.TopologyQuery, lambda state, query: topology(state, query, kept)),
             self._endpoint("history", HistoryQuery, lambda _, query: self._told(query)),
+            self._endpoint("facts", FactsQuery, lambda state, _: _facts(state)),
             self._endpoint("links", answers.LinksQuery, links),
             self._endpoint("explain", answers.ExplainQuery, explain),
         ]
@@ -79,3 +83,7 @@ class Questions:
 
         metadata = {"schema": f"{kind.__name__}.json"}
         return Endpoint(name=verb, subject=self._subjects.api(verb), handler=answer, metadata=metadata)
+
+
+def _facts(state: State) -> FactsAnswer:
+    return FactsAnswer(position=state.position, digests=digests(state))

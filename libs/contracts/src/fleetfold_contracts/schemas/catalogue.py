@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from fleetfold_contracts import agents, answers, figures, history, snapshots
+from fleetfold_contracts import agents, answers, facts, figures, history, snapshots
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import TYPE_VERSION, Envelope
 from fleetfold_contracts.commands import COMMANDS
@@ -32,6 +32,7 @@ QUERIES: dict[str, tuple[Message, Message]] = {
     "aggregate": (figures.AggregateQuery, figures.AggregateAnswer),
     "topology": (figures.TopologyQuery, figures.TopologyAnswer),
     "history": (history.HistoryQuery, history.HistoryAnswer),
+    "facts": (facts.FactsQuery, facts.FactsAnswer),
     "links": (answers.LinksQuery, answers.LinksAnswer),
     "explain": (answers.ExplainQuery, answers.ExplainAnswer),
     "snapshot": (snapshots.SnapshotQuery, snapshots.SnapshotAnswer),

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from fleetfold_cli.stack.errors import StackError
 from fleetfold_cli.stack.folder import default_folder, held_folder
 from fleetfold_cli.stack.ports import HOST, port_near, something_listens
 from fleetfold_cli.stack.readiness import THIS_MACHINE, Size, described_size, fleet_seen, live_nodes
+from fleetfold_cli.stack.restoring import restoring
 from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack, gateway, telemetry_agent
 from fleetfold_cli.stack.stopping import Stop, StoppedBySignal, run_stoppable
 from fleetfold_cli.stack.upkeep import keep_running
@@ -42,6 +43,9 @@ def up(
     http_port: Annotated[
         int, typer.Option(min=0, max=65_535, help="Where the page and the HTTP API are; a free port where it is taken.")
     ] = 8780,
+    from_file: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Begin with a log that 'fleetfold export' wrote.")
+    ] = None,
     root: Root = None,
 ) -> None:
     """Run NATS and the services on this machine until Ctrl-C. The data stays."""
@@ -49,7 +53,9 @@ def up(
     size = size_of(fleet)
     folder = data or default_folder(cluster.environment)
     try:
-        run_stoppable(lambda stop: _up(stop, cluster, folder, fleet, size, port or FREE_PORT, http_port))
+        run_stoppable(
+            lambda stop: _up(stop, cluster, Plan(folder, fleet, size, port or FREE_PORT, http_port, from_file))
+        )
     except StoppedBySignal:
         console().print(f"Stopped. The data stays in {folder}.")
     except (StackError, FleetError) as error:
@@ -64,16 +70,32 @@ def size_of(fleet: str) -> Size:
         leave(ExitCode.REJECTED, str(error))
 
 
-async def _up(
-    stop: Stop, cluster: Settings, folder: Path, fleet_spec: str, size: Size, port: int, wished_http_port: int
-) -> None:
-    with held_folder(folder):
-        http_port = port_near(wished_http_port)
-        services = (telemetry_agent(fleet_spec), STATE_PROJECTOR, PLACEMENT_SOLVER, DISTRIBUTOR, gateway(http_port))
-        stack = Stack(folder, services, environment=cluster.environment, root=cluster.root, port=port, sync_always=True)
+class Plan(NamedTuple):
+    """What is to be started, and where."""
+
+    folder: Path
+    fleet: str
+    size: Size
+    port: int
+    wished_http_port: int
+    from_file: Path | None
+
+
+async def _up(stop: Stop, cluster: Settings, plan: Plan) -> None:
+    with held_folder(plan.folder):
+        http_port = port_near(plan.wished_http_port)
+        stack = Stack(
+            plan.folder,
+            (telemetry_agent(plan.fleet), STATE_PROJECTOR, PLACEMENT_SOLVER, DISTRIBUTOR, gateway(http_port)),
+            environment=cluster.environment,
+            root=cluster.root,
+            port=plan.port,
+            sync_always=True,
+            before_services=restoring(plan.from_file, plan.folder, cluster.root) if plan.from_file else None,
+        )
         async with stack, Fleet.connect(stack.url, root=stack.root) as fleet:
             try:
-                await stop.unless_stopped(_keep_up(stack, fleet, size, http_port))
+                await stop.unless_stopped(_keep_up(stack, fleet, plan.size, http_port))
             except StoppedBySignal:
                 console().print("Stopping.")
                 raise

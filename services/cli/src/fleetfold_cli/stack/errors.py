@@ -10,6 +10,7 @@ class StackError(Exception):
 
     StackError
     ├── FolderInUseError     another stack runs on the folder
+    ├── NotRestoredError     a log does not go into the folder
     ├── ServerFailedError    NATS does not start
     └── ServiceFailedError   a service ended by itself, or does not do its work
     """
@@ -17,6 +18,10 @@ class StackError(Exception):
 
 class FolderInUseError(StackError):
     """Another stack runs on the folder."""
+
+
+class NotRestoredError(StackError):
+    """A log does not go into the folder: one lies there already, or the file is damaged."""
 
 
 class ServerFailedError(StackError):

@@ -1,7 +1,7 @@
 """NATS and the services, together."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -31,8 +31,8 @@ class Stack:
     """NATS and some services on this machine, while the block runs. The services stop first, NATS last.
 
     In `folder` lie NATS's store, the services' data and the logs. `environment` is what the services see beside what
-    the stack itself sets. With `sync_always` what is acknowledged outlasts a loss of power. A start that is cut short
-    stops what it has started.
+    the stack itself sets. `before_services` is run with the URL of NATS as soon as that listens. With `sync_always`
+    what is acknowledged outlasts a loss of power. A start that is cut short stops what it has started.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Stack:
         root: str,
         port: int = FREE_PORT,
         sync_always: bool = False,
+        before_services: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self.folder = folder
         self.server = ServerProcess(folder / "nats", port=port, sync_always=sync_always)
@@ -51,6 +52,7 @@ class Stack:
         self.root = root
         self._specs = services
         self._environment = environment
+        self._before_services = before_services
         self._cleanup = AsyncExitStack()
 
     @property
@@ -72,6 +74,8 @@ class Stack:
             await self.server.start()
             starting.callback(self.server.stop)
             starting.push_async_callback(self._stop_services)
+            if self._before_services is not None:
+                await self._before_services(self.url)
             await self._start_services()
             self._cleanup = starting.pop_all()
         return self
