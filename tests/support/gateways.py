@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 from fleetfold_bus.memory import MemoryBroker, MemoryBus
+from fleetfold_client import Fleet, FleetError, RejectedError
 from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.samples import NodeSample, Sample
@@ -87,7 +88,7 @@ async def served(**settings: Any) -> AsyncGenerator[Served]:
     ]
     running = asyncio.gather(*services)
     try:
-        await eventually(lambda: _ready(asked), what="a gateway that serves")
+        await eventually(lambda: _answering(asked, Fleet(bus)), what="services that answer, and a gateway")
         yield Served(bus, f"http://127.0.0.1:{port}")
     finally:
         stop.set()
@@ -100,8 +101,15 @@ def _context(settings: SettingsT, bus: MemoryBus, stop: asyncio.Event) -> Contex
     return Context(settings, bus, SystemClock(), stop, Readiness())
 
 
-async def _ready(context: Context[GatewaySettings]) -> bool:
-    return context.readiness.now()
+async def _answering(context: Context[GatewaySettings], fleet: Fleet) -> bool:
+    try:
+        await fleet.state()
+        await fleet.uncordon("nobody")
+    except RejectedError:
+        return context.readiness.now()  # The solver answered: it does not know this device.
+    except FleetError:
+        return False
+    return False
 
 
 def _free_port() -> int:

@@ -84,6 +84,8 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, object]:
 
 
 def _value(name: str, given: list[str], kind: object) -> object:
+    if "null" in map(str.lower, given):
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "`null` is no value: leave the parameter out", field=f"?{name}")
     if _holds_pairs(kind):
         return dict(_pair(name, text) for text in given)
     return given if _holds_many(kind) else given[-1]
