@@ -20,6 +20,7 @@ from fleetfold_distributor import service as distributor
 from fleetfold_gateway import service as gateway
 from fleetfold_gateway.settings import GatewaySettings
 from fleetfold_placement_solver import service as solver
+from fleetfold_placement_solver.settings import SolverSettings
 from fleetfold_runtime.clock import SystemClock
 from fleetfold_runtime.run import Context, Readiness
 from fleetfold_runtime.settings import Settings
@@ -82,7 +83,7 @@ async def served(**settings: Any) -> AsyncGenerator[Served]:
     asked = _context(GatewaySettings(http_port=port, **settings), bus, stop)
     services: list[Coroutine[Any, Any, None]] = [
         projector.serve(_context(ProjectorSettings(), bus, stop)),
-        solver.serve(_context(Settings(), bus, stop)),
+        solver.serve(_context(SolverSettings(), bus, stop)),
         distributor.serve(_context(Settings(), bus, stop)),
         gateway.serve(asked),
     ]

@@ -196,6 +196,12 @@ class PlacementDegraded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     shard_ids: tuple[ShardId, ...] = ()
     """The shards that must go elsewhere."""
     reason: Text = ""
+    summary: Text = ""
+    """Why it cannot be moved now, so that it waits, first in the queue; empty where its move follows."""
+    obstacles: tuple[Obstacle, ...] = ()
+    kept_devices: tuple[DeviceId, ...] = ()
+    """What it waits for, as in `placement.queued`."""
+    kept_node: NodeId | None = None
 
 
 class PlacementMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -257,7 +263,7 @@ class ProposedMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class RebalanceProposed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Placements that would sit better elsewhere, the largest gain first. Their moves follow where it is `applied`."""
+    """Placements that would sit better elsewhere, in the order of their moves, which follow where it is `applied`."""
 
     pool: PoolId
     moves: tuple[ProposedMove, ...] = ()

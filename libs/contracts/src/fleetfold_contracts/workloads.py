@@ -275,6 +275,7 @@ class Reason(StrEnum):
     NODE_MEMORY = "node_memory"
     TOO_FEW_TOGETHER = "too_few_together"
     OVER_QUOTA = "over_quota"
+    KEPT = "kept"
 
 
 class Obstacle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -101,7 +101,7 @@ def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 
         case evt.NodeTransferred():
             return pools.transferred(state, event)
         case evt.DeviceDrainStarted():
-            return cordons.drain_started(state, event)
+            return cordons.drain_started(state, event, at)
         case evt.DeviceDrainFinished():
             return cordons.drain_finished(state, event)
         case evt.QuotaSet():

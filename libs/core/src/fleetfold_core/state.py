@@ -144,6 +144,12 @@ class Degraded(msgspec.Struct, frozen=True, kw_only=True):
     """The shards that sit on what is out of use; none where it is the node that its host is on."""
     reason: str
     since: datetime
+    summary: str = ""
+    """Why it was not moved at once; empty where it could be."""
+    obstacles: tuple[Obstacle, ...] = ()
+    kept_devices: tuple[DeviceId, ...] = ()
+    """Where nobody else may sit, so that it is not delayed."""
+    kept_node: NodeId | None = None
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +190,7 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was said that it was preempted."""
 
 
-class Amounts(msgspec.Struct, kw_only=True):
+class Amounts(msgspec.Struct, frozen=True, kw_only=True):
     """What all workloads of a tenant hold together."""
 
     gpu_milli: int = 0
@@ -276,8 +282,8 @@ class State(msgspec.Struct, kw_only=True):
     """The workloads that wait. `fleetfold_core.queue` says in which order they are looked at."""
     degraded: dict[tuple[PoolId, WorkloadId], None] = {}
     """The placements that must move."""
-    drains: dict[tuple[PoolId, PlaceKey], None] = {}
-    """The devices and nodes that are being drained."""
+    drains: dict[tuple[PoolId, PlaceKey], int] = {}
+    """The devices and nodes that are being drained, each with the sequence of the event that began it."""
     outages: dict[PlaceKey, datetime] = {}
     """Since when the devices that are lost or faulted are, and the nodes that are offline."""
     quotas: dict[tuple[PoolId, Token], Quota] = {}

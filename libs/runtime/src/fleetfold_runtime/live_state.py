@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
 from fleetfold_bus.port import Bus, Record
@@ -89,8 +89,19 @@ class LiveState:
         if self.state.position >= sequence:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((sequence, waiter))
-        await waiter
+        entry = (sequence, waiter)
+        self._waiting.append(entry)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self._waiting = [waiting for waiting in self._waiting if waiting is not entry]
+            raise
+
+    async def moved_on(self, *, within_s: float | None) -> None:
+        """Wait until one more event is folded, but no longer than this."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.reached(self.state.position + 1)
 
     async def catch_up(self) -> None:
         """Wait until all that is in the log now is folded."""

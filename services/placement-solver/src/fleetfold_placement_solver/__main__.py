@@ -3,13 +3,13 @@
 import os
 
 from fleetfold_placement_solver.service import NAME, serve
+from fleetfold_placement_solver.settings import SolverSettings
 from fleetfold_runtime.run import run_service
-from fleetfold_runtime.settings import Settings
 
 
 def main() -> None:
     """Run until SIGTERM."""
-    run_service(NAME, Settings, serve, os.environ)
+    run_service(NAME, SolverSettings, serve, os.environ)
 
 
 if __name__ == "__main__":

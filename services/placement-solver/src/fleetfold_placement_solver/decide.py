@@ -3,29 +3,22 @@
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import ContractError
-from fleetfold_contracts.ids import PoolId
 from fleetfold_contracts.workloads import Workload
-from fleetfold_core.check import check
-from fleetfold_core.pools import transfer_obstacle
-from fleetfold_core.solve import Plan, solve
-from fleetfold_core.state import State
+from fleetfold_core.heal import Out, elsewhere, must_go, reasons
+from fleetfold_core.queue import kept_before
+from fleetfold_core.rebalance import proposals
+from fleetfold_core.state import Placement, Refusal, State
+from fleetfold_placement_solver import places
+from fleetfold_placement_solver.seating import attempt, queued
 
-VERBS = ("place", "release", "cordon", "uncordon", "transfer")
+VERBS = ("place", "release", "move", "cordon", "uncordon", "drain", "transfer", "rebalance", "quota")
 """The commands that the solver takes: all that change what may sit on a device."""
 
-PoolEvent = (
-    evt.PlacementDecided
-    | evt.PlacementRefused
-    | evt.PlacementReleased
-    | evt.DeviceCordoned
-    | evt.DeviceUncordoned
-    | evt.NodeCordoned
-    | evt.NodeUncordoned
-    | evt.NodeTransferred
-)
+MAX_QUEUED = 10_000
+"""So many may wait."""
 
 
-def decide(state: State, command: cmd.Command) -> PoolEvent:
+def decide(state: State, command: cmd.Command) -> evt.Event:  # noqa: C901 - one flat match over the solver's commands
     """The outcome of a command.
 
     Raises:
@@ -33,82 +26,119 @@ def decide(state: State, command: cmd.Command) -> PoolEvent:
     """
     match command:
         case cmd.Place():
-            return _place(state, command.workload)
+            return _preview(_place(state, command)) if command.dry_run else _place(state, command)
         case cmd.Release():
             return _release(state, command)
+        case cmd.Move():
+            return _move(state, command)
         case cmd.Cordon():
-            return _cordon(state, command)
+            return places.cordon(state, command)
         case cmd.Uncordon():
-            return _uncordon(state, command)
+            return places.uncordon(state, command)
+        case cmd.Drain():
+            return places.drain(state, command)
         case cmd.Transfer():
-            return _transfer(state, command)
+            return places.transfer(state, command)
+        case cmd.Rebalance():
+            moves = proposals(state, command.pool, command.max_moves)
+            return evt.RebalanceProposed(
+                pool=command.pool, moves=moves, applied=command.apply, decided_at_sequence=state.position
+            )
+        case cmd.Quota():
+            return evt.QuotaSet(
+                pool=command.pool,
+                tenant=command.tenant,
+                gpu_milli=command.gpu_milli,
+                memory_bytes=command.memory_bytes,
+            )
         case _:
             raise AssertionError(f"{type(command).__name__} is not the solver's")
 
 
-def pool_of(event: PoolEvent) -> PoolId:
-    """The pool whose ledger an event changes."""
-    if isinstance(event, evt.PlacementDecided | evt.PlacementRefused):
-        return event.workload.pool
-    return event.pool
+PlaceOutcome = evt.PlacementDecided | evt.PlacementRefused | evt.PlacementQueued
 
 
-def _place(state: State, workload: Workload) -> PoolEvent:
-    if state.placement(workload.pool, workload.workload_id) is not None:
-        raise ContractError("is placed already; release it first", "$.workload.workload_id")
-    answer = solve(state, workload)
-    if not isinstance(answer, Plan):
-        return evt.PlacementRefused(
-            workload=workload,
-            summary=answer.summary,
-            obstacles=answer.obstacles,
-            decided_at_sequence=state.position,
+def _place(state: State, command: cmd.Place) -> PlaceOutcome:
+    _refuse_known_workload(state, command.workload)
+    answer = attempt(state, command.workload, command.strategy, preempt=command.preempt)
+    if isinstance(answer, evt.PlacementDecided):
+        return answer
+    if not command.wait:
+        return _refused(state, answer)
+    if len(state.queue) >= MAX_QUEUED:
+        raise ContractError(
+            f"{MAX_QUEUED:,} workloads wait already: ask again when some of them have a place", "$.wait"
         )
-    violations = check(state, workload, answer)
-    if violations:
-        raise ContractError(f"the solver's plan breaks a rule, which is a fault of ours: {violations[0]}", "$.workload")
-    return evt.PlacementDecided(
-        workload=workload,
+    return queued(
+        state,
+        answer,
+        strategy=command.strategy,
+        preempt=command.preempt,
+        deadline_s=command.deadline_s,
+    )
+
+
+def _preview(outcome: PlaceOutcome) -> evt.PlacementPreviewed:
+    match outcome:
+        case evt.PlacementDecided():
+            return evt.PlacementPreviewed(decided=outcome)
+        case evt.PlacementRefused():
+            return evt.PlacementPreviewed(refused=outcome)
+        case evt.PlacementQueued():
+            return evt.PlacementPreviewed(queued=outcome)
+
+
+def _refuse_known_workload(state: State, workload: Workload) -> None:
+    key = (workload.pool, workload.workload_id)
+    if key in state.placements:
+        raise ContractError("is placed already; release it first", "$.workload.workload_id")
+    if key in state.queue:
+        raise ContractError("waits already; release it first", "$.workload.workload_id")
+
+
+def _refused(state: State, refusal: Refusal, *, stays: bool = False) -> evt.PlacementRefused:
+    return evt.PlacementRefused(
+        workload=refusal.workload,
+        summary=refusal.summary,
+        obstacles=refusal.obstacles,
+        stays=stays,
+        decided_at_sequence=state.position,
+    )
+
+
+def _release(state: State, command: cmd.Release) -> evt.PlacementReleased:
+    key = (command.pool, command.workload_id)
+    if key not in state.placements and key not in state.queue:
+        raise ContractError(
+            f"no workload {command.workload_id!r} is placed, or waits, in pool {command.pool!r}", "$.workload_id"
+        )
+    return evt.PlacementReleased(pool=command.pool, workload_id=command.workload_id)
+
+
+def _move(state: State, command: cmd.Move) -> evt.PlacementMoved | evt.PlacementRefused:
+    placement = state.placement(command.pool, command.workload_id)
+    if placement is None:
+        raise ContractError(f"no workload {command.workload_id!r} is placed in pool {command.pool!r}", "$.workload_id")
+    out = _to_avoid(command, placement)
+    if not must_go(state, placement, out) and not reasons(state, placement, out):
+        raise ContractError(f"{command.workload_id} sits on none of what it is to avoid", "$")
+    answer = elsewhere(state, placement, out, kept_before(state, placement.workload))
+    if isinstance(answer, Refusal):
+        return _refused(state, answer, stays=True)
+    return evt.PlacementMoved(
+        pool=command.pool,
+        workload_id=command.workload_id,
         allocations=answer.allocations,
         host=answer.host,
+        reason="a move was asked for",
         solver=answer.solver,
         decided_at_sequence=state.position,
     )
 
 
-def _release(state: State, command: cmd.Release) -> PoolEvent:
-    if state.placement(command.pool, command.workload_id) is None:
-        raise ContractError(f"no workload {command.workload_id!r} is placed in pool {command.pool!r}", "$.workload_id")
-    return evt.PlacementReleased(pool=command.pool, workload_id=command.workload_id)
-
-
-def _cordon(state: State, command: cmd.Cordon) -> PoolEvent:
-    _refuse_unknown_place(state, command)
-    if command.device_id is not None:
-        return evt.DeviceCordoned(pool=command.pool, device_id=command.device_id, reason=command.reason)
-    assert command.node_id is not None
-    return evt.NodeCordoned(pool=command.pool, node_id=command.node_id, reason=command.reason)
-
-
-def _uncordon(state: State, command: cmd.Uncordon) -> PoolEvent:
-    _refuse_unknown_place(state, command)
-    if command.device_id is not None:
-        return evt.DeviceUncordoned(pool=command.pool, device_id=command.device_id)
-    assert command.node_id is not None
-    return evt.NodeUncordoned(pool=command.pool, node_id=command.node_id)
-
-
-def _transfer(state: State, command: cmd.Transfer) -> PoolEvent:
-    found = transfer_obstacle(state, command.pool, command.node_ids, command.to)
-    if found is not None:
-        node_id, why = found
-        raise ContractError(why, "$.to" if node_id is None else f"$.node_ids[{command.node_ids.index(node_id)}]")
-    return evt.NodeTransferred(pool=command.pool, to=command.to, node_ids=command.node_ids)
-
-
-def _refuse_unknown_place(state: State, command: cmd.OfDeviceOrNode) -> None:
-    pool = command.pool
-    if command.device_id is not None and state.device_in(pool, command.device_id) is None:
-        raise ContractError(f"no device {command.device_id!r} is known in pool {pool!r}", "$.device_id")
-    if command.node_id is not None and state.node_in(pool, command.node_id) is None:
-        raise ContractError(f"no node {command.node_id!r} is known in pool {pool!r}", "$.node_id")
+def _to_avoid(command: cmd.Move, placement: Placement) -> Out:
+    if command.avoid_devices or command.avoid_nodes:
+        return Out(dict.fromkeys(command.avoid_devices, "avoided"), dict.fromkeys(command.avoid_nodes, "avoided"))
+    devices = {allocation.device_id: "avoided" for allocation in placement.allocations}
+    host = placement.host
+    return Out(devices, {host.node_id: "avoided"} if host is not None and not devices else {})

@@ -4,21 +4,33 @@ Any number of solvers may run: one whose state is behind loses the append, folds
 memory is promised twice.
 """
 
-from fleetfold_bus.port import Appended, ConflictError, Delivery, Guard, Service
-from fleetfold_contracts.commands import Command
+from msgspec.structs import replace
+
+from fleetfold_bus.port import Delivery, Service
+from fleetfold_contracts import codec
+from fleetfold_contracts import events as evt
+from fleetfold_contracts.commands import Command, Rebalance
 from fleetfold_contracts.ids import CommandId
-from fleetfold_placement_solver.decide import VERBS, PoolEvent, decide, pool_of
+from fleetfold_contracts.subjects import event_scope
+from fleetfold_core.check import check
+from fleetfold_core.solve import Plan
+from fleetfold_core.whatif import without
+from fleetfold_placement_solver.appending import PoolLog
+from fleetfold_placement_solver.attendant import Attendant
+from fleetfold_placement_solver.decide import VERBS, decide
+from fleetfold_placement_solver.settings import SolverSettings
 from fleetfold_runtime.commands import CommandDoor, CommandLoop, outcome_id
 from fleetfold_runtime.live_state import LiveState
-from fleetfold_runtime.metrics import CONFLICTS
 from fleetfold_runtime.run import Context
-from fleetfold_runtime.settings import Settings
+from fleetfold_runtime.stopping import background
 
 NAME = "placement-solver"
 VERSION = "0.1.0"
 
+TIMED = evt.PlacementDecided | evt.PlacementRefused | evt.PlacementQueued | evt.PlacementMoved
 
-async def serve(context: Context[Settings]) -> None:
+
+async def serve(context: Context[SolverSettings]) -> None:
     """Decide until told to stop."""
     subjects = context.settings.subjects
     live = LiveState(context.bus, subjects, context.clock, with_samples=True)
@@ -26,37 +38,71 @@ async def serve(context: Context[Settings]) -> None:
     loop = CommandLoop(context.bus, subjects, context.clock, live, name=NAME, verbs=VERBS)
     door = CommandDoor(context.bus, subjects, live, context.stop)
     service = Service(NAME, VERSION, "Puts the shards of a workload on devices", door.endpoints(VERBS))
-    async with live.following(context.stop), context.bus.serve(service):
-        await loop.run(context.stop, (subjects.all_commands,), Solver(context, live, loop).bring_about)
+    log = PoolLog(context, live, NAME)
+    async with (
+        live.following(context.stop),
+        context.bus.serve(service),
+        background(Attendant(context, live, log).run()),
+    ):
+        await loop.run(context.stop, (subjects.all_commands,), Solver(context, live, loop, log).bring_about)
 
 
 class Solver:
     """Turns one command after another into its outcome."""
 
-    def __init__(self, context: Context[Settings], live: LiveState, loop: CommandLoop) -> None:
+    def __init__(self, context: Context[SolverSettings], live: LiveState, loop: CommandLoop, log: PoolLog) -> None:
         """`live` is the state that it decides on."""
-        self._bus = context.bus
-        self._subjects = context.settings.subjects
+        self._clock = context.clock
         self._live = live
         self._loop = loop
+        self._log = log
 
     async def bring_about(self, command: Command, command_id: CommandId, _: Delivery) -> None:
         """Decide until the decision is in the log, or somebody else's is."""
         while command_id not in self._live.state.outcomes:
-            event = decide(self._live.state, command)
-            try:
-                appended = await self._append(event, command_id)
-            except ConflictError:
-                # A retry of an append whose acknowledgement was lost looks like a conflict too: the log tells which.
-                CONFLICTS.inc()
-                await self._live.catch_up()
-            else:
-                await self._live.reached(appended.sequence)
-                self._loop.count(event)
+            async with self._log.turn:
+                if command_id not in self._live.state.outcomes:
+                    await self._decide(command, command_id)
+        if isinstance(command, Rebalance) and command.apply:
+            await self._make_moves(command_id)
 
-    async def _append(self, event: PoolEvent, command_id: CommandId) -> Appended:
-        pool = pool_of(event)
-        guard = Guard(self._subjects.pool_events(pool), self._live.state.pool_positions.get(pool, 0))
-        payload = self._loop.outcome_payload(event, command_id)
-        subject = self._subjects.event(event)
-        return await self._bus.append(subject, payload, message_id=outcome_id(command_id), guard=guard)
+    async def _decide(self, command: Command, command_id: CommandId) -> None:
+        started_s = self._clock.monotonic_s()
+        event = decide(self._live.state, command)
+        if isinstance(event, TIMED):
+            event = replace(event, solve_ms=1000 * (self._clock.monotonic_s() - started_s))
+        if event_scope(event)[0] != "pool":
+            await self._loop.append_outcome(event, command_id)
+        elif await self._log.append(event, outcome_id(command_id), command_id):
+            self._loop.count(event)
+
+    async def _make_moves(self, command_id: CommandId) -> None:
+        """Make the moves that were proposed, each if nothing changed there since. Those that were made are left out."""
+        sequence = self._live.state.outcomes[command_id]
+        record = await self._live.event_at(sequence)
+        proposed = codec.decode_event(codec.decode_envelope(record.payload))
+        if isinstance(proposed, evt.RebalanceProposed):
+            for move in proposed.moves:
+                while not await self._moved(proposed, move, sequence, command_id):
+                    pass  # the ledger moved on meanwhile: look again whether it still holds
+
+    async def _moved(
+        self, proposed: evt.RebalanceProposed, move: evt.ProposedMove, sequence: int, command_id: CommandId
+    ) -> bool:
+        async with self._log.turn:
+            state = self._live.state
+            placement = state.placement(proposed.pool, move.workload_id)
+            if placement is None or placement.sequence > sequence:
+                return True
+            plan = Plan(allocations=move.allocations, host=move.host)
+            if check(without(state, [placement]), placement.workload, plan):
+                return True
+            event = evt.PlacementMoved(
+                pool=proposed.pool,
+                workload_id=move.workload_id,
+                allocations=move.allocations,
+                host=move.host,
+                reason=f"it sits better there, by {move.gain:.2f}",
+                decided_at_sequence=sequence,
+            )
+            return await self._log.append(event, f"{command_id}.{move.workload_id}.moved", outcome_id(command_id))

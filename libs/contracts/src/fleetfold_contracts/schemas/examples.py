@@ -205,7 +205,14 @@ EVENTS: tuple[evt.Event, ...] = (
         decided_at_sequence=4711,
     ),
     evt.PlacementDegraded(
-        pool="research", workload_id="llama-70b", shard_ids=("first-half",), reason=f"{_FIRST_GPU} is lost"
+        pool="research",
+        workload_id="llama-70b",
+        shard_ids=("first-half",),
+        reason=f"{_FIRST_GPU} is lost",
+        summary="no device takes shard first-half",
+        obstacles=_OBSTACLES,
+        kept_devices=(_SECOND_GPU,),
+        kept_node=_NODE,
     ),
     evt.PlacementMoved(
         pool="research",

@@ -2,7 +2,7 @@
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DeviceId, NodeId, PoolId
-from fleetfold_core.state import DeviceState, NodeState, PlaceKey, State
+from fleetfold_core.state import At, DeviceState, NodeState, PlaceKey, State
 
 DRAINED = "drained"
 """Why something is cordoned that was drained without a word of why."""
@@ -30,7 +30,7 @@ def uncordoned(state: State, event: evt.DeviceUncordoned | evt.NodeUncordoned) -
     return None
 
 
-def drain_started(state: State, event: evt.DeviceDrainStarted) -> str | None:
+def drain_started(state: State, event: evt.DeviceDrainStarted, at: At) -> str | None:
     """A device, or a node, takes nothing new, and what is there moves off."""
     found = _found(state, event.pool, event.device_id, event.node_id)
     if isinstance(found, str):
@@ -38,7 +38,7 @@ def drain_started(state: State, event: evt.DeviceDrainStarted) -> str | None:
     key, place = found
     place.cordoned = event.reason or place.cordoned or DRAINED
     place.draining = True
-    state.drains[event.pool, key] = None
+    state.drains.setdefault((event.pool, key), at.sequence)
     return None
 
 

@@ -1,10 +1,10 @@
 """The ledger: what is promised on each device and node. A promise is kept whole, or not made at all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from fleetfold_contracts.ids import DeviceId, NodeId, PoolId, WorkloadId
+from fleetfold_contracts.ids import DeviceId, PoolId, WorkloadId
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, HostAllocation, Workload
 from fleetfold_core.state import Amounts, DeviceState, Placement, State
 
@@ -52,55 +52,6 @@ def give_back(state: State, placement: Placement) -> None:
     _count(state, placement.workload, placement.allocations, -1)
 
 
-def exchange(state: State, freed: Sequence[Placement], wanted: Reservation) -> str | None:
-    """Give back what some placements hold and reserve what is wanted, whole; else nothing is changed."""
-    trial = without(state, freed)
-    trouble = reserve(trial, wanted)
-    if trouble is None:
-        touched = holding(freed)
-        state.devices.update({id_: trial.devices[id_] for id_ in touched.devices})
-        state.nodes.update({id_: trial.nodes[id_] for id_ in touched.nodes})
-        state.held = trial.held
-    return trouble
-
-
-class Holding(msgspec.Struct, frozen=True):
-    """Devices and nodes that something is reserved on."""
-
-    devices: frozenset[DeviceId]
-    nodes: frozenset[NodeId]
-
-
-def holding(placements: Iterable[Placement]) -> Holding:
-    """Where some placements hold something."""
-    listed = list(placements)
-    devices = frozenset(allocation.device_id for placement in listed for allocation in placement.allocations)
-    return Holding(devices, frozenset(placement.host.node_id for placement in listed if placement.host is not None))
-
-
-def without(state: State, freed: Sequence[Placement]) -> State:
-    """The state as it would be had some placements given back what they hold. The one given is not changed.
-
-    What they do not touch is shared between the two, so nothing else may be changed in what this gives.
-    """
-    touched = holding(freed)
-    gone = {(placement.workload.pool, placement.workload.workload_id) for placement in freed}
-    trial = msgspec.structs.replace(
-        state,
-        devices=state.devices | _copies(state.devices, touched.devices),
-        nodes=state.nodes | {id_: msgspec.structs.replace(state.nodes[id_]) for id_ in touched.nodes},
-        placements={key: placement for key, placement in state.placements.items() if key not in gone},
-        held={key: msgspec.structs.replace(amounts) for key, amounts in state.held.items()},
-    )
-    for placement in freed:
-        give_back(trial, placement)
-    return trial
-
-
-def _copies(devices: Mapping[DeviceId, DeviceState], ids: Iterable[DeviceId]) -> dict[DeviceId, DeviceState]:
-    return {id_: devices[id_].copy() for id_ in ids}
-
-
 def _leave(device: DeviceState, workload_id: WorkloadId, allocation: Allocation) -> None:
     device.reserved_bytes -= allocation.memory_bytes
     device.reserved_milli -= allocation.gpu_milli
@@ -114,11 +65,15 @@ def _count(state: State, workload: Workload, allocations: Sequence[Allocation], 
     if workload.tenant is None:
         return
     key = (workload.pool, workload.tenant)
-    amounts = state.held.setdefault(key, Amounts())
-    amounts.gpu_milli += sign * sum(allocation.gpu_milli for allocation in allocations)
-    amounts.memory_bytes += sign * sum(allocation.memory_bytes for allocation in allocations)
-    if amounts == Amounts():
-        del state.held[key]
+    before = state.held.get(key, Amounts())
+    after = Amounts(
+        gpu_milli=before.gpu_milli + sign * sum(allocation.gpu_milli for allocation in allocations),
+        memory_bytes=before.memory_bytes + sign * sum(allocation.memory_bytes for allocation in allocations),
+    )
+    if after == Amounts():
+        state.held.pop(key, None)
+    else:
+        state.held[key] = after
 
 
 def _device_trouble(state: State, pool: PoolId, allocations: Sequence[Allocation]) -> str | None:

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import PoolId, WorkloadId
 from fleetfold_core._fold.arrivals import count_arrival
-from fleetfold_core._fold.ledger import Reservation, exchange, give_back, reserve
+from fleetfold_core._fold.exchanging import exchange
+from fleetfold_core._fold.ledger import Reservation, give_back, reserve
 from fleetfold_core.state import At, Degraded, Placement, Queued, Quota, Refusal, State, keep_newest
 
 REFUSALS_KEPT = 1000
@@ -90,7 +91,15 @@ def placement_degraded(state: State, event: evt.PlacementDegraded, at: At) -> st
         return f"no workload {event.workload_id!r} is placed"
     if not set(event.shard_ids) <= {allocation.shard_id for allocation in placement.allocations}:
         return f"workload {event.workload_id!r} has no such shards"
-    degraded = Degraded(shard_ids=event.shard_ids, reason=event.reason, since=at.time)
+    degraded = Degraded(
+        shard_ids=event.shard_ids,
+        reason=event.reason,
+        since=placement.degraded.since if placement.degraded is not None else at.time,
+        summary=event.summary,
+        obstacles=event.obstacles,
+        kept_devices=event.kept_devices,
+        kept_node=event.kept_node,
+    )
     state.placements[key] = replace(placement, degraded=degraded, sequence=at.sequence)
     state.degraded[key] = None
     return None
@@ -171,7 +180,6 @@ def _displace(state: State, key: Key, placement: Placement, preempted_by: Worklo
         since=placement.decided_at,
         sequence=at.sequence,
         strategy=placement.strategy,
-        summary=f"made room for {preempted_by}",
         preempted_by=preempted_by,
     )
 
