@@ -13,12 +13,14 @@ import uvloop
 from rich.console import Console
 
 from fleetfold_cli.stack.errors import ServiceFailedError
-from tests.bench import agent, appending, folding, latency, memory, starting
+from tests.bench import agent, appending, folding, latency, memory, samples, snapshots, starting
 from tests.bench.measure import Effort, Report, rows, table
 
 BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "append": appending.measure,
     "fold": folding.measure,
+    "samples": samples.measure,
+    "snapshot": snapshots.measure,
     "latency": latency.measure,
     "start": starting.measure,
     "memory": memory.measure,
@@ -29,6 +31,7 @@ FULL = Effort(
     rounds=5,
     appends=5000,
     events=20_000,
+    logged=1_000_000,
     questions=100,
     starts=3,
     fleets=("openb:8", "openb:64"),
@@ -42,6 +45,7 @@ QUICK = Effort(
     rounds=1,
     appends=200,
     events=1000,
+    logged=2000,
     questions=5,
     starts=1,
     fleets=("openb:2",),

@@ -30,19 +30,21 @@ async def write(log: Log, subjects: Subjects, count: int) -> None:
 
 
 async def _append(log: Log, subjects: Subjects, index: int) -> None:
-    event = _event(index)
+    happened = event(index)
     event_id = f"event-{index}"
-    payload = codec.encode_event(event, id=event_id, source="bench", time=datetime.now(UTC), cause=f"command-{index}")
-    await log.append(subjects.event(event), payload, message_id=event_id)
+    payload = codec.encode_event(
+        happened, id=event_id, source="bench", time=datetime.now(UTC), cause=f"command-{index}"
+    )
+    await log.append(subjects.event(happened), payload, message_id=event_id)
 
 
-def _event(index: int) -> evt.Event:
+def event(index: int) -> evt.Event:
+    """An event by its place in the history, from 0."""
     if index < NODES:
-        return evt.NodeJoined(node=a_node(_node_id(index)))
+        return evt.NodeJoined(node=a_node(node_id(index)))
     if index < JOINING:
         device = index - NODES
-        node_id = _node_id(device // DEVICES_A_NODE)
-        return evt.DeviceRegistered(node_id=node_id, capabilities=a_device(_device_id(device)))
+        return evt.DeviceRegistered(node_id=node_id(device // DEVICES_A_NODE), capabilities=a_device(device_id(device)))
     return _coming_or_going(index - JOINING)
 
 
@@ -70,18 +72,20 @@ def _allocation(number: int, shard: int) -> Allocation:
     device = (number * SHARDS + shard) % DEVICES
     return Allocation(
         shard_id=str(shard),
-        device_id=_device_id(device),
-        node_id=_node_id(device // DEVICES_A_NODE),
+        device_id=device_id(device),
+        node_id=node_id(device // DEVICES_A_NODE),
         memory_bytes=GIB,
         score=0.9,
     )
 
 
-def _node_id(index: int) -> str:
+def node_id(index: int) -> str:
+    """A node of the fleet."""
     return f"node-{index:02}"
 
 
-def _device_id(index: int) -> str:
+def device_id(index: int) -> str:
+    """A device of the fleet."""
     return f"gpu-{index:03}"
 
 

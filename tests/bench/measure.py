@@ -20,6 +20,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     appends: int
     events: int
+    logged: int
+    """So many events lie behind a snapshot."""
     questions: int
     starts: int
     fleets: tuple[str, ...]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-MEASUREMENTS = 6
+MEASUREMENTS = 8
 WITHIN_S = 110.0
 
 

@@ -42,7 +42,7 @@ class Snapshotter:
         snapshot = Snapshot(state, self._outcomes)
         self._live.watchers.append(snapshot.keep)
         try:
-            parts = await _parts(snapshot.slices())
+            parts = await parts_of(snapshot.slices())
         finally:
             self._live.watchers.remove(snapshot.keep)
         about = About(
@@ -55,7 +55,8 @@ class Snapshotter:
         await self._store.save(about, parts)
 
 
-async def _parts(slices: Iterator[bytes]) -> list[bytes]:
+async def parts_of(slices: Iterator[bytes]) -> list[bytes]:
+    """The slices, put together to parts; whatever else there is to do is done between two of them."""
     parts: list[bytes] = []
     gathered = bytearray()
     for piece in slices:
@@ -63,5 +64,5 @@ async def _parts(slices: Iterator[bytes]) -> list[bytes]:
         while len(gathered) >= PART_BYTES:
             parts.append(bytes(gathered[:PART_BYTES]))
             del gathered[:PART_BYTES]
-        await asyncio.sleep(0)  # whatever else there is to do comes between two slices
+        await asyncio.sleep(0)
     return [*parts, bytes(gathered)] if gathered else parts
