@@ -10,7 +10,6 @@ from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.ids import (
     DEFAULT_POOL,
-    CommandId,
     DeviceId,
     NodeId,
     PoolId,
@@ -293,8 +292,12 @@ class State(msgspec.Struct, kw_only=True):
     """The sequence of the newest event in each pool that may have made room: who waits is looked at again then."""
     works: dict[WorkId, WorkState] = {}
     """Works under way, and the newest of the completed ones."""
-    outcomes: dict[CommandId, int] = {}
-    """The sequence of the event that is a command's outcome, for longer than commands are kept."""
+    outcomes: dict[str, int] = {}
+    """The sequence of the event that is a command's outcome, for longer than commands are kept.
+
+    The keys are ids of commands, which were checked when they came: to hold a million of them against their pattern
+    once more takes longer than all else that a start from a snapshot does.
+    """
     outcome_days: list[tuple[int, int]] = []
     """The days (as ordinals) on which outcomes came, each with the sequence of its first."""
     arrivals: dict[PoolId, Arrivals] = {}
