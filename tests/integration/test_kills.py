@@ -1,25 +1,18 @@
 """A service that is killed in mid-work and started again loses no command, and does none twice."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
-from contextlib import aclosing
 from pathlib import Path
 
-from fleetfold_bus.port import Queue
-from fleetfold_bus.streams import WORK
-from fleetfold_contracts import codec
 from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.answers import StateAnswer
-from fleetfold_contracts.work import Batch
 from fleetfold_contracts.workloads import Shard, Workload
 from fleetfold_devices.simulation.fleet_file import load_fleet
 from tests.support.cluster import Cluster, Logged
 from tests.support.examples import GIB
 from tests.support.waiting import eventually
 
-ITEMS = 20_000
 FLEET = "openb:2"
 
 
@@ -45,37 +38,6 @@ async def test_a_killed_solver_does_each_command_once(cluster: Cluster) -> None:
 
 def _decisions(logged: Sequence[Logged]) -> int:
     return sum(isinstance(entry.event, evt.PlacementDecided) for entry in logged)
-
-
-async def test_a_killed_distributor_lays_each_item_once(cluster: Cluster) -> None:
-    devices = await cluster.add_devices(16)
-    command = cmd.Distribute(command_id="work", count=ITEMS, batch_size=10)
-    distributor = cluster.start("distributor")
-    await cluster.command("distribute", command, "work")
-
-    await cluster.log(lambda logged: any(isinstance(entry.event, evt.WorkDistributed) for entry in logged))
-    distributor.kill()
-    cluster.start("distributor")
-    await cluster.log(lambda logged: any(isinstance(entry.event, evt.WorkDispatched) for entry in logged))
-
-    laid = Counter[int]()
-    for batch in await _all_laid(cluster):
-        assert batch.device_id in devices
-        laid.update(item.index for item in batch.items)
-    assert laid == dict.fromkeys(range(ITEMS), 1)
-
-
-async def _all_laid(cluster: Cluster) -> list[Batch]:
-    queue = Queue(cluster.subjects.stream(WORK), "count", (cluster.subjects.all_work,))
-    laid: list[Batch] = []
-    async with aclosing(cluster.bus.pull(queue)) as deliveries:
-        while True:
-            try:
-                delivery = await asyncio.wait_for(anext(deliveries), timeout=2)
-            except TimeoutError:
-                return laid
-            laid.append(codec.decode(delivery.record.payload, Batch))
-            await delivery.done()
 
 
 async def test_a_killed_projector_answers_the_same_again(cluster: Cluster, tmp_path: Path) -> None:

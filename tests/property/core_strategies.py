@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fleetfold_contracts import events as evt
+from fleetfold_contracts.commands import Source
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Vendor
 from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.samples import NodeSample, Sample
+from fleetfold_contracts.work_events import WORK_EVENT_TYPES
 from fleetfold_contracts.workloads import (
     WHOLE_GPU_MILLI,
     Allocation,
@@ -23,7 +25,9 @@ from fleetfold_contracts.workloads import (
     Shard,
     Workload,
 )
+from fleetfold_core import runs
 from fleetfold_core.fold import fold, fold_samples, park
+from fleetfold_core.handing import failed_for_good, next_decision, taken_back
 from fleetfold_core.state import At, NodeState, Placement, Queued, State, WorkState
 from tests.support.story import START
 
@@ -154,6 +158,10 @@ def distributions(draw: st.DrawFn) -> evt.WorkDistributed:
         batch_size=2,
         assignments=tuple(assigned),
         unassigned=((reached + draw(rarely), unassigned),),
+        max_tries=2,
+        retry_delay_s=1.0,
+        source=Source(stream="SOURCE", subject="source") if draw(rarely) else None,
+        source_end=2,
     )
 
 
@@ -163,6 +171,12 @@ of_a_boot = {"node_id": node_ids, "boot_id": boots}
 on_a_node = st.sampled_from([*HOMES.items()] * 3 + [("d1", "n2"), ("d9", "n1")])
 """A device and its node; now and then another node than its own, or a device that is not there."""
 small = st.integers(0, 3)
+of_a_work = {"work_id": work_ids, "number": st.integers(1, 6)}
+item_runs = st.tuples(small, st.integers(1, 2))
+assignments = st.builds(evt.Assignment, device_id=device_ids, runs=st.lists(item_runs, max_size=2).map(tuple))
+hand_outs = st.builds(
+    evt.HandOut, device_id=device_ids, batch=small, runs=st.lists(item_runs, max_size=2).map(tuple), again=rarely
+)
 
 EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
     evt.NodeJoined: st.builds(evt.NodeJoined, node=nodes),
@@ -217,7 +231,26 @@ EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
     evt.QuotaSet: st.builds(evt.QuotaSet, pool=pools, tenant=st.sampled_from(TENANTS), gpu_milli=st.none() | sizes),
     evt.RebalanceProposed: st.builds(evt.RebalanceProposed, pool=pools),
     evt.WorkDistributed: distributions(),
-    evt.WorkDispatched: st.builds(evt.WorkDispatched, work_id=work_ids),
+    evt.WorkDrawn: st.builds(
+        evt.WorkDrawn,
+        **of_a_work,
+        item_count=small,
+        batch_size=st.integers(1, 2),
+        through=small,
+        assignments=st.just(()) | st.tuples(assignments),
+        unassigned=st.just(()) | st.tuples(item_runs),
+    ),
+    evt.WorkDispatched: st.builds(
+        evt.WorkDispatched, **of_a_work, batches=st.lists(hand_outs, min_size=1, max_size=2).map(tuple)
+    ),
+    evt.WorkReassigned: st.builds(
+        evt.WorkReassigned,
+        **of_a_work,
+        device_id=device_ids,
+        batches=st.lists(small, max_size=2).map(tuple),
+        assignments=st.lists(assignments, max_size=2).map(tuple),
+        silent=st.booleans(),
+    ),
     evt.BatchFinished: st.builds(
         evt.BatchFinished,
         work_id=work_ids,
@@ -226,13 +259,18 @@ EVENTS: dict[type[evt.Event], st.SearchStrategy[evt.Event]] = {
         item_count=st.integers(1, 2),
         failures=st.lists(st.builds(evt.ItemFailure, index=small, reason=texts), max_size=2).map(tuple),
     ),
-    evt.WorkCompleted: st.builds(evt.WorkCompleted, work_id=work_ids, done=small, failed=small, unassigned=small),
+    evt.ItemFailed: st.builds(evt.ItemFailed, work_id=work_ids, index=small, tries=st.just(())),
+    evt.WorkProgressed: st.builds(evt.WorkProgressed, work_id=work_ids, item_count=small),
+    evt.WorkCancelled: st.builds(evt.WorkCancelled, work_id=work_ids),
+    evt.WorkRetried: st.builds(evt.WorkRetried, work_id=work_ids, items=st.tuples(item_runs)),
+    evt.WorkCompleted: st.builds(evt.WorkCompleted, **of_a_work, done=small, failed=small, unassigned=small),
+    evt.WorkerJoined: st.builds(evt.WorkerJoined, device_id=device_ids),
     evt.CommandRejected: st.builds(evt.CommandRejected, verb=texts, reason=texts),
 }
 """Each type of event, possible and impossible ones alike."""
 
 PLACEMENT_EVENTS = tuple(kind for kind, words in evt.TYPE_OF_EVENT.items() if words.startswith("placement."))
-WORK_EVENTS = (evt.WorkDistributed, evt.WorkDispatched, evt.BatchFinished, evt.WorkCompleted)
+WORK_EVENTS = tuple(WORK_EVENT_TYPES.values())
 
 readings = st.builds(
     Sample,
@@ -300,7 +338,7 @@ class Reader:
 def sequels(state: State) -> list[list[evt.Event | NodeSample]]:
     """What goes on with, or ends, what is under way: for placements, for works, for nodes."""
     placed = [event for placement in state.all_placements() for event in placement_sequels(state, placement)]
-    works = [event for work in state.works.values() if not work.completed for event in work_sequels(work)]
+    works = [event for work in state.works.values() for event in work_sequels(state, work)]
     ticks = [next_tick(state, node) for node in state.nodes.values()]
     waiting = [event for queued in state.queue.values() for event in queue_sequels(queued)]
     return [[*placed], [*waiting], [*works], [*ticks]]
@@ -349,21 +387,42 @@ def next_tick(state: State, node: NodeState) -> NodeSample:
     return NodeSample(node_id=node.node.node_id, boot_id=node.node.boot_id, tick=tick, samples=tuple(sampled))
 
 
-def work_sequels(work: WorkState) -> list[evt.Event]:
-    """The last batch of each device that waits; the end when none does."""
-    if not work.waiting:
-        counts = {"done": work.done, "failed": work.failed, "unassigned": work.unassigned}
-        return [evt.WorkCompleted(work_id=work.work_id, **counts)]
-    last = {device_id: sum(runs[-1]) - 1 for device_id, runs in work.waiting.items()}
-    return [
+def work_sequels(state: State, work: WorkState) -> list[evt.Event]:
+    """What a distributor decides, and what workers say of each batch: in one of three the first item has failed."""
+    later = START + timedelta(days=1000)
+    decision = next_decision(state, work, later)
+    drawn = evt.WorkDrawn(
+        work_id=work.work_id,
+        number=work.decisions + 1,
+        item_count=1,
+        batch_size=1,
+        through=work.drawn_through + 1,
+        assignments=(evt.Assignment(device_id="d1", runs=((work.item_count, 1),)),),
+    )
+    told = [
         evt.BatchFinished(
             work_id=work.work_id,
             device_id=device_id,
-            batch=batch,
-            item_count=work.batch_item_count(device_id, batch),
+            batch=number,
+            item_count=runs.size(batch.runs),
+            failures=() if number % 3 else (evt.ItemFailure(index=batch.runs[0][0], reason="bad"),),
+            seconds=1.0,
         )
-        for device_id, batch in last.items()
+        for device_id, lane in work.lanes.items()
+        for number, batch in lane.handed.items()
     ]
+    failed = [
+        evt.ItemFailed(work_id=work.work_id, index=item, tries=tuple(work.troubles[item].tries))
+        for item in failed_for_good(work)
+    ]
+    back = [
+        taken_back(state, work, device_id, list(lane.handed), later, reason="", silent=len(lane.handed) > 1)
+        for device_id, lane in work.lanes.items()
+        if lane.handed
+    ]
+    retried = [evt.WorkRetried(work_id=work.work_id, items=((item, 1),)) for item in work.dead]
+    decided = ([] if decision is None else [decision]) * 3
+    return [*decided, *([] if work.drawn else [drawn]), *told, *failed, *back, *retried]
 
 
 @st.composite

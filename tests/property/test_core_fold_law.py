@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fleetfold_contracts.events import EVENT_TYPES, Liveness
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI
+from fleetfold_core import runs
 from fleetfold_core.state import DeviceState, NodeState, State, WorkState
 from tests.property.core_strategies import EVENTS, Reader, Step, examples, histories
 
@@ -19,7 +20,7 @@ KEPT = 2
 def _forgetful() -> Iterator[None]:
     """What is bounded is bounded so tightly that a short history already makes it forget."""
     with pytest.MonkeyPatch.context() as patch:
-        bounds = ("placements.REFUSALS_KEPT", "placements.RELEASES_KEPT", "works.COMPLETED_KEPT")
+        bounds = ("placements.REFUSALS_KEPT", "placements.RELEASES_KEPT", "works.COMPLETED_KEPT", "works.DEAD_KEPT")
         for name in ("fold.PARKED_KEPT", *(f"_fold.{bound}" for bound in bounds)):
             patch.setattr(f"fleetfold_core.{name}", KEPT)
         yield
@@ -72,7 +73,7 @@ def test_books_are_kept(history: list[Step]) -> None:
     assert set(state.degraded) == {key for key, placement in state.placements.items() if placement.degraded}
     assert not set(state.queue) & set(state.placements)
     for work in state.works.values():
-        assert work.done + work.failed + work.unassigned + waiting_items(work) == work.item_count
+        assert_each_item_waits_in_one_place(work)
     assert max(len(state.refusals), len(state.released), len(state.parked)) <= KEPT
     assert sum(work.completed for work in state.works.values()) <= KEPT
     assert all(0 < sequence <= state.position for sequence in state.outcomes.values())
@@ -121,10 +122,21 @@ def assert_outages_are_told(state: State) -> None:
     assert {key for _, key in state.drains} == told
 
 
-def waiting_items(work: WorkState) -> int:
-    return sum(
-        work.batch_item_count(device_id, batch)
-        for device_id, runs in work.waiting.items()
-        for first, count in runs
-        for batch in range(first, first + count)
-    )
+def assert_each_item_waits_in_one_place(work: WorkState) -> None:
+    """Pending for one device, in one batch, or failed and not in a batch; what is known of them adds up."""
+    waiting: list[int] = []
+    for lane in work.lanes.values():
+        assert lane.pending_count == runs.size(lane.pending)
+        assert lane.handed_count == sum(runs.size(batch.runs) for batch in lane.handed.values())
+        assert all(number < lane.next_batch for number in lane.handed)
+        waiting += runs.numbers(lane.pending)
+        for batch in lane.handed.values():
+            waiting += runs.numbers(batch.runs)
+            tried = {item for item in runs.numbers(batch.runs) if item in work.troubles}
+            assert tried == (set(runs.numbers(batch.runs)) if batch.again else set())
+    waiting += [item for item, trouble in work.troubles.items() if trouble.waits]
+    assert len(set(waiting)) == len(waiting) == work.waiting
+    assert all(0 <= item < work.item_count for item in waiting)
+    assert min(work.done, work.failed, work.unassigned, work.cancelled, work.redone) >= 0
+    assert not work.completed or not waiting
+    assert len(work.dead) <= work.failed

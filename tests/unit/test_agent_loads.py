@@ -44,11 +44,11 @@ def released(workload: str) -> evt.PlacementReleased:
     return evt.PlacementReleased(pool="default", workload_id=workload)
 
 
-def distributed(work: str, *, items: int, batch_size: int, on: Sequence[str] = OURS[:1]) -> evt.WorkDistributed:
-    parts = [evt.Assignment(device_id=device, runs=((0, items),)) for device in on]
-    return evt.WorkDistributed(
-        work_id=work, item_count=items * len(on), batch_size=batch_size, assignments=tuple(parts)
+def dispatched(work: str, *, batches: int, on: Sequence[str] = OURS[:1]) -> evt.WorkDispatched:
+    parts = (
+        evt.HandOut(device_id=device, batch=batch, runs=((batch, 1),)) for device in on for batch in range(batches)
     )
+    return evt.WorkDispatched(work_id=work, batches=tuple(parts))
 
 
 def finished(work: str, batch: int, on: str = OURS[0]) -> evt.BatchFinished:
@@ -71,20 +71,25 @@ def test_a_placement_is_a_load_until_it_is_released() -> None:
 
 
 def test_a_device_is_busy_until_its_last_batch_is_through() -> None:
-    work = distributed("w", items=5, batch_size=2)
+    work = dispatched("w", batches=3)
     assert loads_after(work).on(OURS[0]) == Load(0, WORKING_PERCENT)
     assert loads_after(work, finished("w", 0), finished("w", 2)).on(OURS[0]) == Load(0, WORKING_PERCENT)
     assert loads_after(work, finished("w", 0), finished("w", 2), finished("w", 1)).on(OURS[0]) == Load()
 
 
 def test_a_work_that_is_completed_keeps_no_device_busy() -> None:
-    work = distributed("w", items=5, batch_size=2, on=OURS)
+    work = dispatched("w", batches=3, on=OURS)
     loads = loads_after(work, evt.WorkCompleted(work_id="w", done=10))
     assert [loads.on(device) for device in OURS] == [Load(), Load()]
 
 
+def test_a_device_whose_batches_were_given_to_others_is_idle() -> None:
+    moved = evt.WorkReassigned(work_id="w", number=1, device_id=OURS[0], batches=(0, 1))
+    assert loads_after(dispatched("w", batches=2), moved).on(OURS[0]) == Load()
+
+
 def test_two_works_on_a_device_keep_it_busy_until_both_are_through_and_never_beyond_full() -> None:
-    both = [distributed(work, items=1, batch_size=1) for work in ("v", "w")]
+    both = [dispatched(work, batches=1) for work in ("v", "w")]
     assert loads_after(*both, placed("a", gpu_milli=900)).on(OURS[0]) == Load(0, 100.0)
     assert loads_after(*both, finished("v", 0)).on(OURS[0]) == Load(0, WORKING_PERCENT)
     assert loads_after(*both, finished("v", 0), finished("w", 0)).on(OURS[0]) == Load()
@@ -94,7 +99,7 @@ def test_only_the_devices_whose_load_may_have_changed_are_named() -> None:
     loads = Loads(OURS)
     assert loads.fold(placed("elsewhere", gib=1, on=[ELSEWHERE])) == set()
     assert loads.fold(placed("both", gib=1, on=[OURS[1], ELSEWHERE])) == {OURS[1]}
-    assert loads.fold(distributed("w", items=2, batch_size=1, on=[OURS[0], ELSEWHERE])) == {OURS[0]}
+    assert loads.fold(dispatched("w", batches=2, on=[OURS[0], ELSEWHERE])) == {OURS[0]}
     assert loads.fold(finished("w", 0)) == set()
     assert loads.fold(finished("w", 1)) == {OURS[0]}
     assert loads.fold(released("both")) == {OURS[1]}
@@ -109,7 +114,7 @@ EVENTS = st.one_of(
         on=st.lists(st.sampled_from((*OURS, ELSEWHERE)), unique=True, min_size=1),
     ),
     st.builds(released, st.sampled_from("ab")),
-    st.builds(distributed, st.sampled_from("vw"), items=st.integers(0, 4), batch_size=st.integers(1, 3)),
+    st.builds(dispatched, st.sampled_from("vw"), batches=st.integers(0, 4)),
     st.builds(finished, st.sampled_from("vw"), st.integers(0, 3), st.sampled_from((*OURS, ELSEWHERE))),
     st.builds(evt.WorkCompleted, work_id=st.sampled_from("vw"), done=st.just(0)),
 )
@@ -182,7 +187,7 @@ async def reads(bus: MemoryBus, *, gib: int, percent: float) -> None:
 async def test_readings_follow_the_log_and_a_new_agent_reads_the_same(bus: MemoryBus, settings: AgentSettings) -> None:
     async with an_agent(settings, bus):
         await append(bus, placed("a", gib=8), "1")
-        await append(bus, distributed("w", items=1, batch_size=1), "2")
+        await append(bus, dispatched("w", batches=1), "2")
         await reads(bus, gib=8, percent=WORKING_PERCENT)
         await append(bus, finished("w", 0), "3")
         await reads(bus, gib=8, percent=0)

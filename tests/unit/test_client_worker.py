@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fleetfold_bus.memory import MemoryBroker, MemoryBus, MemoryDelivery
 from fleetfold_bus.port import UnreachableError
 from fleetfold_bus.streams import EVENTS, WORK
 from fleetfold_client import Fleet, Worker
 from fleetfold_client import worker as worker_module
+from fleetfold_client.worker import WorkItem
 from fleetfold_contracts import codec
 from fleetfold_contracts.events import BatchFinished, ItemFailure
 from fleetfold_contracts.subjects import Subjects
@@ -60,14 +62,14 @@ async def lay(bus: MemoryBus, number: int, *bodies: object) -> None:
 
 
 async def finished(bus: MemoryBus) -> list[BatchFinished]:
-    """The batches that the log says are through."""
+    """The batches that the log says are through, however long they took."""
     found: list[BatchFinished] = []
     async with aclosing(bus.read(SUBJECTS.stream(EVENTS))) as pages:
         async for page in pages:
             if not page:
                 break
             events = [codec.decode_event(codec.decode_envelope(record.payload)) for record in page]
-            found += [event for event in events if isinstance(event, BatchFinished)]
+            found += [replace(event, seconds=0.0) for event in events if isinstance(event, BatchFinished)]
     return found
 
 
@@ -160,7 +162,7 @@ async def test_a_long_batch_stays_with_its_worker(
         await eventually(once_more, what="a heartbeat")
 
     monkeypatch.setattr(MemoryDelivery, "working", counted)
-    monkeypatch.setattr(worker_module, "HEARTBEAT_S", 0.001)
+    monkeypatch.setattr(worker_module, "BEATS_IN_THAT_TIME", 30_000)
     await lay(bus, 0, "long")
     slow = Fleet(bus).worker(DEVICE, "slow")
 
@@ -168,7 +170,7 @@ async def test_a_long_batch_stays_with_its_worker(
         rival = asyncio.create_task(work_until(Fleet(bus).worker(DEVICE, "rival"), 1))
         for _ in range(5):
             await beaten_again()
-            clock.now += timedelta(seconds=worker_module.SETTLE_WITHIN_S - 1)
+            clock.now += timedelta(seconds=worker_module.SILENT_AFTER_S - 1)
             broker.clock_moved()
         assert not rival.done(), "the rival was handed nothing"
         rival.cancel()
@@ -192,7 +194,7 @@ async def test_a_batch_that_cannot_be_read_is_kept_and_said_and_holds_up_no_othe
 
 async def test_a_server_that_goes_away_loses_nothing(bus: MemoryBus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "RETRY_S", 0.001)
-    append, failures = bus.append, iter([True, True, False])
+    append, failures = bus.append, iter([True, False, True, True, False])
 
     async def unreliable(*arguments: object, **options: object) -> object:
         if next(failures):
@@ -203,3 +205,28 @@ async def test_a_server_that_goes_away_loses_nothing(bus: MemoryBus, monkeypatch
     monkeypatch.setattr(bus, "append", unreliable)
     assert await work_until(Fleet(bus).worker(DEVICE), 1) == ["a"]
     assert len(await finished(bus)) == 1
+
+
+async def test_items_side_by_side_are_bounded_and_an_exception_fails_its_item_alone(bus: MemoryBus) -> None:
+    await lay(bus, 0, *range(10))
+    worker = Fleet(bus).worker(DEVICE)
+    running, most = 0, 0
+    all_run = asyncio.Event()
+
+    async def do(item: WorkItem) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        if running == 3:
+            all_run.set()
+        await asyncio.wait_for(all_run.wait(), 5)
+        running -= 1
+        if item.index == 9:
+            worker.stop()
+        if item.body == 4:
+            raise ValueError("four is odd")
+
+    await worker.run(do, at_once=3)
+    assert most == 3
+    (batch,) = await finished(bus)
+    assert (batch.item_count, batch.failures) == (10, (ItemFailure(index=4, reason="ValueError: four is odd"),))

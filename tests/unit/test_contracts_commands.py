@@ -24,7 +24,7 @@ EXAMPLES: dict[str, Document] = {
     if kind is type(command)
 }
 ANY_KEYS: dict[str, list[Path]] = {
-    "distribute": [("weights",), ("items", 0), ("items", 1)],
+    "distribute": [("weights",), ("near",), ("items", 0), ("items", 1)],
     "place": [("workload", "constraints", name) for name in ("labels", "forbidden_labels")],
 }
 """Objects whose keys are the sender's own."""
@@ -244,7 +244,7 @@ DEEP_FAULTS: list[tuple[str, Path, object]] = [
     ("distribute", ("items",), {"0": 1}),
     ("distribute", ("items",), [0] * 100_001),
     ("distribute", ("count",), -1),
-    ("distribute", ("count",), 100_001),
+    ("distribute", ("count",), 10_000_001),
     ("distribute", ("to", "devices", 1), 7),
     ("distribute", ("to", "vendors"), "nvidia"),
     ("distribute", ("strategy",), "by luck - at `$.items`"),
@@ -366,3 +366,9 @@ def test_a_question_may_be_empty_but_not_misspelt() -> None:
     with pytest.raises(ContractError) as caught:
         codec.decode_query(DevicesQuery, b'{"vendro": "amd"}')
     assert caught.value.field == "$.vendro"
+
+
+@pytest.mark.parametrize("items", [[0] * 1_000_000, ["x" * 600] * 1000])
+def test_too_many_items_are_refused_with_the_way_to_do_it(items: list[object]) -> None:
+    with pytest.raises(codec.TooMuchError, match=r"Publish them to a subject of a stream.*`source`"):
+        codec.decode_command("distribute", json.dumps({"items": items}).encode())

@@ -156,7 +156,7 @@ def structs_in(value: object) -> Iterator[msgspec.Struct]:
 
 
 GIVEN_INSTEAD: dict[type[msgspec.Struct], set[str]] = {
-    Distribute: {"count"},
+    Distribute: {"count", "source"},
     cmd.Cordon: {"node_id"},
     cmd.Uncordon: {"node_id"},
     cmd.Drain: {"device_id"},
@@ -188,7 +188,9 @@ def test_the_schema_and_the_codec_refuse_the_same() -> None:
         ("release", {"workload_id": "a.b"}),
         ("cordon", {"device_id": "d", "reason": "x" * 1025}),
         ("uncordon", {"device_id": "a.b"}),
-        ("distribute", {"count": 100_001}),
+        ("distribute", {"count": 10_000_001}),
+        ("distribute", {"count": 1, "near": {"a b": [[0, 1]]}}),
+        ("distribute", {"source": {"stream": "A.B", "subject": "a"}}),
         ("distribute", {"count": 1, "strategy": "by luck"}),
         ("distribute", {"count": 1, "to": {"vendors": ["nobody"]}}),
         ("distribute", {"count": 1, "strategy": "capacity", "weights": {"a b": 1}}),

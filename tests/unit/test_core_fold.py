@@ -22,7 +22,7 @@ def rebooted(node_id: str = "n1") -> Node:
 
 
 def work(story: Story, *, items: int = 25, unassigned: int = 0) -> Story:
-    """A work of batches of ten on `d1`."""
+    """A work of which batches of 10, 10 and 5 items are handed to `d1`."""
     assigned = items - unassigned
     return story.tell(
         evt.WorkDistributed(
@@ -32,8 +32,20 @@ def work(story: Story, *, items: int = 25, unassigned: int = 0) -> Story:
             assignments=(evt.Assignment(device_id="d1", runs=((0, assigned),)),),
             unassigned=((assigned, unassigned),) if unassigned else (),
         ),
-        evt.WorkDispatched(work_id="k"),
+        handed((0, 10), (10, 10), (20, 5)),
     )
+
+
+def handed(*runs: tuple[int, int], number: int = 1, device: str = "d1", first: int = 0) -> evt.WorkDispatched:
+    batches = (evt.HandOut(device_id=device, batch=first + place, runs=(run,)) for place, run in enumerate(runs))
+    return evt.WorkDispatched(work_id="k", number=number, batches=tuple(batches))
+
+
+def moved(
+    runs: tuple[tuple[int, int], ...], *, batches: tuple[int, ...] = (), to: str = "d2", number: int = 2
+) -> evt.WorkReassigned:
+    given = (evt.Assignment(device_id=to, runs=runs),) if runs else ()
+    return evt.WorkReassigned(work_id="k", number=number, device_id="d1", batches=batches, assignments=given)
 
 
 def finished(batch: int, item_count: int, *failed: int) -> evt.BatchFinished:
@@ -183,8 +195,21 @@ IMPOSSIBLE: dict[str, Callable[[Story], evt.Event]] = {
     "batch of another device": lambda _: evt.BatchFinished(work_id="k", device_id="d2", batch=0, item_count=10),
     "batch beyond the last": lambda _: finished(3, 5),
     "batch of another size": lambda _: finished(0, 9),
-    "more failures than items": lambda _: finished(2, 5, 1, 2, 3, 4, 5, 6),
-    "work completed too early": lambda _: evt.WorkCompleted(work_id="k", done=25),
+    "failures of items of another batch": lambda _: finished(2, 5, 1),
+    "work completed too early": lambda _: evt.WorkCompleted(work_id="k", done=25, number=2),
+    "work completed with other counts": lambda _: evt.WorkCompleted(work_id="k", done=1, number=2),
+    "items handed out twice": lambda _: handed((0, 10), number=2, first=3),
+    "a batch handed out under a number that was used": lambda _: handed((0, 1), number=2, first=1),
+    "items of another device handed out": lambda _: handed((0, 1), number=2, device="d2"),
+    "items given away that are not there": lambda _: moved(((0, 5),), batches=(1,)),
+    "items given to two devices": lambda _: moved(((10, 5), (12, 5)), batches=(1,)),
+    "a batch taken back that nobody has": lambda _: moved((), batches=(7,)),
+    "items moved to an unknown device": lambda _: moved(((10, 5),), batches=(1,), to="d9"),
+    "an item failed for good that was not tried": lambda _: evt.WorkRetried(work_id="k", items=((3, 1),)),
+    "an unknown work cancelled": lambda _: evt.WorkCancelled(work_id="x"),
+    "more drawn of a work without a source": lambda _: evt.WorkDrawn(
+        work_id="k", number=2, item_count=0, batch_size=1, through=9
+    ),
 }
 
 
@@ -247,7 +272,7 @@ def test_only_the_newest_completed_works_are_kept(monkeypatch: pytest.MonkeyPatc
     story = two_devices()
     for name in ("a", "b", "c"):
         story.tell(evt.WorkDistributed(work_id=name, item_count=0, batch_size=1))
-    story.tell(*(evt.WorkCompleted(work_id=name, done=0) for name in ("a", "b")))
+    story.tell(*(evt.WorkCompleted(work_id=name, done=0, number=1) for name in ("a", "b")))
     assert list(story.state.works) == ["b", "c"]
 
 
@@ -271,19 +296,63 @@ def test_a_stray_event_moves_the_guard_of_the_pool_that_it_lies_in() -> None:
 
 def test_a_work_is_through_when_each_batch_came_back_whatever_their_order() -> None:
     story = work(two_devices(), items=30, unassigned=5)
-    story.tell(finished(1, 10), finished(2, 5, 20, 21, 21), finished(0, 10))
+    story.tell(finished(1, 10), finished(2, 5), finished(0, 10))
     state = story.state.works["k"]
-    assert (state.done, state.failed, state.unassigned, state.waiting) == (23, 2, 5, {})
-    story.tell(evt.WorkCompleted(work_id="k", done=23, failed=2, unassigned=5))
+    assert (state.done, state.failed, state.unassigned, state.waiting) == (25, 0, 5, 0)
+    story.tell(evt.WorkCompleted(work_id="k", done=25, unassigned=5, number=2))
     assert state.completed
     assert not story.state.parked
 
 
-def test_a_batch_that_comes_back_twice_counts_once() -> None:
+def test_a_batch_that_comes_back_twice_counts_once_and_is_counted_as_done_again() -> None:
     story = work(two_devices()).tell(finished(1, 10), finished(1, 10))
     state = story.state.works["k"]
-    assert (state.done, state.waiting) == (10, {"d1": [(0, 1), (2, 1)]})
-    assert story.state.parked_count == 1
+    assert (state.done, state.redone, set(state.lanes["d1"].handed)) == (10, 10, {0, 2})
+    assert not story.state.parked
+
+
+def test_a_batch_that_was_given_to_another_counts_there_alone() -> None:
+    story = work(two_devices()).tell(moved(((10, 10),), batches=(1,)))
+    story.tell(handed((10, 10), number=3, device="d2"), finished(1, 10))
+    state = story.state.works["k"]
+    assert (state.done, state.redone) == (0, 10)
+    story.tell(evt.BatchFinished(work_id="k", device_id="d2", batch=0, item_count=10))
+    assert (state.done, state.redone) == (10, 10)
+
+
+def test_of_two_decisions_with_one_number_the_first_counts() -> None:
+    story = work(two_devices(), items=40)
+    story.tell(handed((25, 5), number=2, first=3), moved(((30, 5),), number=2))
+    lanes = story.state.works["k"].lanes
+    assert (lanes["d1"].pending, set(lanes)) == ([(30, 10)], {"d1"})
+    assert (story.state.stale_decision_count, story.state.parked) == (1, [])
+
+
+def test_an_item_fails_for_good_after_so_many_tries_and_can_be_tried_anew() -> None:
+    story = work(two_devices())
+    for number, batch in enumerate((3, 4), start=2):
+        if number == 2:
+            story.tell(finished(2, 5, 20))
+        again = evt.HandOut(device_id="d1", batch=batch, runs=((20, 1),), again=True)
+        story.tell(evt.WorkDispatched(work_id="k", number=number, batches=(again,)), finished(batch, 1, 20))
+    state = story.state.works["k"]
+    tries = tuple(state.troubles[20].tries)
+    assert [one.reason for one in tries] == ["bad"] * 3
+    story.tell(evt.ItemFailed(work_id="k", index=20, tries=tries))
+    assert (state.done, state.failed, state.waiting, state.dead[20].tries) == (4, 1, 20, tries)
+    story.tell(evt.WorkRetried(work_id="k", items=((20, 1),)))
+    assert (state.failed, state.waiting, state.dead) == (0, 21, {})
+    assert not story.state.parked
+
+
+def test_what_is_cancelled_is_finished_where_it_was_begun_and_taken_back_elsewhere() -> None:
+    story = work(two_devices(), items=40).tell(evt.WorkCancelled(work_id="k"), finished(0, 10, 3))
+    state = story.state.works["k"]
+    assert (state.done, state.cancelled, state.waiting) == (9, 16, 15)
+    story.tell(moved((), batches=(1, 2), number=3))
+    assert (state.done, state.cancelled, state.waiting) == (9, 31, 0)
+    story.tell(evt.WorkCompleted(work_id="k", done=9, cancelled=31, number=4))
+    assert state.completed
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,25 @@
-"""From a `distribute` command to batches: every item is in one batch or unassigned."""
+"""From a command to a plan: every item is meant for one device, or unassigned."""
 
-from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetfold_contracts import events as evt
-from fleetfold_contracts.codec import ContractError
-from fleetfold_contracts.commands import Distribute, Selector, Strategy
+from fleetfold_contracts.codec import MAX_PAYLOAD_BYTES, ContractError
+from fleetfold_contracts.commands import Distribute, Selector, Source, Strategy
 from fleetfold_contracts.inventory import Vendor
-from fleetfold_core.fold import fold
-from fleetfold_core.state import At, State
-from fleetfold_distributor.plan import batches, plan_work
+from fleetfold_contracts.samples import NodeSample, Sample
+from fleetfold_core import runs as run_lists
+from fleetfold_core.fold import fold, fold_samples
+from fleetfold_core.state import At, State, WorkState
+from fleetfold_distributor.plan import plan_drawn, plan_work
 from tests.support.examples import a_device, a_node
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SOURCE = Source(stream="SOURCE", subject="source")
 
 
 def cluster_of(devices: int) -> State:
@@ -34,33 +36,69 @@ def cluster_of(devices: int) -> State:
     st.integers(0, 6),
     st.sampled_from(Strategy),
     st.one_of(st.none(), st.integers(0, 60)),
-    st.integers(1, 40),
+    st.integers(0, 8),
 )
-def test_items_in_are_items_in_batches_and_items_unassigned(
-    count: int, devices: int, strategy: Strategy, limit: int | None, batch_size: int
+def test_items_in_are_items_assigned_and_items_unassigned(
+    count: int, devices: int, strategy: Strategy, limit: int | None, near: int
 ) -> None:
-    command = Distribute(count=count, strategy=strategy, max_per_device=limit, batch_size=batch_size)
+    command = Distribute(
+        count=count,
+        strategy=strategy,
+        costs=tuple(float(item % 7) for item in range(count)) if strategy is Strategy.COST else (),
+        near={"n1": ((0, min(near, count)),)},
+        max_per_device=limit,
+    )
     work = plan_work(cluster_of(devices), command, "w")
-
-    laid = list(batches(work, command))
-
-    indexes = Counter(item.index for batch in laid for item in batch.items)
-    indexes.update(index for first, run in work.unassigned for index in range(first, first + run))
-    assert indexes == dict.fromkeys(range(count), 1)
-    assert all(len(batch.items) <= batch_size for batch in laid)
-    assert len({(batch.device_id, batch.batch) for batch in laid}) == len(laid)
-    per_device = Counter(batch.device_id for batch in laid for _ in batch.items)
-    assert limit is None or all(given <= limit for given in per_device.values())
+    runs = [run for part in work.assignments for run in part.runs]
+    assert run_lists.covers([*runs, *work.unassigned], 0, count)
+    assert limit is None or all(run_lists.size(part.runs) <= limit for part in work.assignments)
     assert not work.unassigned or work.reason
 
 
-def test_bodies_travel_with_their_items() -> None:
-    command = Distribute(items=tuple(msgspec.Raw(b'{"prompt": %d}' % index) for index in range(7)))
-    work = plan_work(cluster_of(2), command, "w")
+def test_an_item_goes_to_the_device_or_the_node_that_it_names_while_there_is_room() -> None:
+    command = Distribute(count=12, near={"d2": ((3, 4),), "n1": ((0, 2),)}, max_per_device=4)
+    work = plan_work(cluster_of(3), command, "w")
+    runs = {part.device_id: set(run_lists.numbers(part.runs)) for part in work.assignments}
+    assert runs["d2"] == {3, 4, 5, 6}
+    assert (0 in runs["d0"], 1 in runs["d1"]) == (True, True)
 
-    bodies = {item.index: msgspec.json.decode(item.body) for batch in batches(work, command) for item in batch.items}
 
-    assert bodies == {index: {"prompt": index} for index in range(7)}
+def test_a_hot_device_gets_less_of_live_work() -> None:
+    state = cluster_of(2)
+    hot = [Sample(device_id=f"d{index}", timestamp=NOW, temperature_celsius=60.0 + 45 * index) for index in range(2)]
+    boot_id = state.nodes["n1"].node.boot_id
+    fold_samples(state, NodeSample(node_id="n1", boot_id=boot_id, tick=0, samples=tuple(hot)), 1, NOW)
+    work = plan_work(state, Distribute(count=110, strategy=Strategy.LIVE), "w")
+    given_to = {part.device_id: run_lists.size(part.runs) for part in work.assignments}
+    assert given_to["d0"] > 2 * given_to["d1"] > 0
+
+
+def drawing(state: State, **options: Any) -> WorkState:
+    """A work that draws from a source, and has drawn nothing."""
+    command = Distribute(source=SOURCE, **options)
+    event = plan_work(state, command, "w", source_end=1000)
+    fold(state, event, At(sequence=state.position + 1, time=NOW))
+    return state.works["w"]
+
+
+def test_what_is_drawn_is_planned_on_from_where_the_last_ended() -> None:
+    state = cluster_of(2)
+    work = drawing(state, batch_size=100)
+    for through in (400, 1000):
+        event = plan_drawn(state, work, Distribute(source=SOURCE), [100] * 10, through)
+        fold(state, event, At(sequence=state.position + 1, time=NOW))
+    assert (work.item_count, work.waiting, work.drawn, state.parked) == (20, 20, True, [])
+    assert [(chunk.first, chunk.count, chunk.after) for chunk in work.chunks] == [(0, 10, 0), (10, 10, 400)]
+
+
+def test_items_of_a_source_are_handed_out_in_batches_that_fit_into_a_message() -> None:
+    state = cluster_of(1)
+    work = drawing(state, batch_size=100)
+    sizes_bytes = [10, MAX_PAYLOAD_BYTES + 1, MAX_PAYLOAD_BYTES // 4]
+    event = plan_drawn(state, work, Distribute(source=SOURCE), sizes_bytes, 1000)
+    assert (event.batch_size, event.unassigned) == (4, ((1, 1),))
+    assert event.assignments == (evt.Assignment(device_id="d0", runs=((0, 1), (2, 1))),)
+    assert "larger than" in event.reason
 
 
 def test_a_selector_takes_what_matches_all_its_parts() -> None:
@@ -85,6 +123,10 @@ def test_a_cordoned_device_gets_nothing_new() -> None:
         (Distribute(count=1, to=Selector(devices=("d0", "nowhere"))), "$.to.devices[1]"),
         (Distribute(count=1, to=Selector(workload_id="nothing")), "$.to.workload_id"),
         (Distribute(count=1, strategy=Strategy.CAPACITY, weights={"nowhere": 1.0}), "$.weights.nowhere"),
+        (Distribute(count=1, to=Selector(nodes=("n9",))), "$.to.nodes[0]"),
+        (Distribute(count=1, near={"nowhere": ((0, 1),)}), "$.near.nowhere"),
+        (Distribute(count=1, near={"d0": ((1, 1),)}), "$.near.d0"),
+        (Distribute(count=3, near={"d0": ((0, 2), (1, 1))}), "$.near.d0"),
     ],
 )
 def test_what_is_not_there_is_named(command: Distribute, field: str) -> None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleetfold_bus.port import Queue
+from fleetfold_contracts.ids import DeviceId
 from fleetfold_contracts.subjects import Subjects
 
 EVENTS = "EVT"
@@ -53,4 +55,14 @@ def declared(subjects: Subjects, *, replicas: int = 1) -> tuple[Stream, ...]:
             duplicate_window_s=DAY_S,
             replicas=replicas,
         ),
+    )
+
+
+def worker_queue(subjects: Subjects, device_id: DeviceId, *, settle_within_s: float) -> Queue:
+    """The queue that the workers of a device pull from. Whoever pulls last says what `settle_within_s` is for all."""
+    return Queue(
+        stream=subjects.stream(WORK),
+        name=f"worker-{device_id}",
+        filters=(subjects.work(device_id),),
+        settle_within_s=settle_within_s,
     )

@@ -18,7 +18,7 @@ from fleetfold_client.errors import (
     ServiceError,
     UnreachableError,
 )
-from fleetfold_client.worker import Worker
+from fleetfold_client.worker import SILENT_AFTER_S, Worker
 from fleetfold_contracts import codec
 from fleetfold_contracts.agents import USUAL_PROBE_BYTES, ProbeAnswer, ProbeQuery
 from fleetfold_contracts.answers import (
@@ -26,22 +26,29 @@ from fleetfold_contracts.answers import (
     DevicesQuery,
     ExplainAnswer,
     ExplainQuery,
+    FailedAnswer,
+    FailedQuery,
     Failure,
     FailureAnswer,
     LinksAnswer,
     LinksQuery,
     StateAnswer,
     StateQuery,
+    WorksAnswer,
+    WorksQuery,
 )
 from fleetfold_contracts.codec import ContractError, Envelope
 from fleetfold_contracts.commands import (
     COMMANDS,
+    Cancel,
     Command,
     Cordon,
     Distribute,
     Place,
     Release,
+    Retry,
     Selector,
+    Source,
     Strategy,
     Transfer,
     Uncordon,
@@ -55,7 +62,9 @@ from fleetfold_contracts.events import (
     PlacementDecided,
     PlacementRefused,
     PlacementReleased,
+    WorkCancelled,
     WorkDistributed,
+    WorkRetried,
 )
 from fleetfold_contracts.facts import FactsAnswer, FactsQuery
 from fleetfold_contracts.figures import AggregateAnswer, AggregateQuery, TopologyAnswer, TopologyQuery
@@ -175,7 +184,7 @@ class Fleet:
 
     async def distribute(
         self,
-        items: Sequence[object] | int,
+        items: Sequence[object] | int | Source,
         *,
         to: Selector = Selector(),  # noqa: B008 - a frozen struct
         strategy: Strategy = Strategy.UNIFORM,
@@ -186,14 +195,16 @@ class Fleet:
         command_id: str | None = None,
         timeout_s: float = COMMAND_TIMEOUT_S,
     ) -> WorkDistributed:
-        """Spread items over devices: any values that JSON can hold, or so many numbered ones.
+        """Spread items over devices: any values that JSON can hold, so many numbered ones, or what a subject holds.
 
-        Returns once it is decided and logged what goes where; the batches reach their queues a moment later.
+        Returns once it is decided and logged what is meant for whom; the batches reach their queues a moment later.
+        `do(Distribute(...))` takes all that can be asked for.
         """
-        counted = isinstance(items, int)
+        listed = () if isinstance(items, int | Source) else items
         command = Distribute(
-            items=() if counted else tuple(msgspec.Raw(codec.encode(item)) for item in items),
-            count=items if counted else 0,
+            items=tuple(msgspec.Raw(codec.encode(item)) for item in listed),
+            count=items if isinstance(items, int) else 0,
+            source=items if isinstance(items, Source) else None,
             to=to,
             strategy=strategy,
             weights=dict(weights or {}),
@@ -203,6 +214,32 @@ class Fleet:
             command_id=command_id,
         )
         return _expect(await self.do(command, timeout_s=timeout_s), WorkDistributed)
+
+    async def cancel_work(self, work_id: str, *, command_id: str | None = None) -> WorkCancelled:
+        """Take back what is not started of a work. What a worker holds is finished."""
+        return _expect(await self.do(Cancel(work_id=work_id, command_id=command_id)), WorkCancelled)
+
+    async def retry_work(
+        self, work_id: str, items: Sequence[int] = (), *, command_id: str | None = None
+    ) -> WorkRetried:
+        """Try items that have failed for good once more: those at these places, or all that are known."""
+        command = Retry(work_id=work_id, items=tuple(items), command_id=command_id)
+        return _expect(await self.do(command), WorkRetried)
+
+    async def works(self, work_id: str | None = None) -> WorksAnswer:
+        """Works as they stand, the newest first; a single one with what each device has of it."""
+        return _read(await self._ask("works", WorksQuery(work_id=work_id), timeout_s=QUERY_TIMEOUT_S), WorksAnswer)
+
+    async def failed(self, work_id: str) -> FailedAnswer:
+        """The items of a work that have failed for good, asked for page by page."""
+        query = FailedQuery(work_id=work_id)
+        page = _read(await self._ask("failed", query, timeout_s=QUERY_TIMEOUT_S), FailedAnswer)
+        items = page.items
+        while page.next_after is not None:
+            query = msgspec.structs.replace(query, after=page.next_after)
+            page = _read(await self._ask("failed", query, timeout_s=QUERY_TIMEOUT_S), FailedAnswer)
+            items += page.items
+        return msgspec.structs.replace(page, items=items)
 
     async def do(self, command: Command, *, timeout_s: float = COMMAND_TIMEOUT_S) -> Event:
         """Any command, and the event that is its outcome.
@@ -309,9 +346,9 @@ class Fleet:
                     if (happened := _happened(record)) is not None:
                         yield happened
 
-    def worker(self, device_id: str, name: str = "worker") -> Worker:
+    def worker(self, device_id: str, name: str = "worker", *, silent_after_s: float = SILENT_AFTER_S) -> Worker:
         """Somebody who works on what is handed to a device. Several of one device share its batches."""
-        return Worker(self._bus, self._subjects, device_id, name)
+        return Worker(self._bus, self._subjects, device_id, name, silent_after_s=silent_after_s)
 
     @property
     def _events(self) -> str:

@@ -2,22 +2,24 @@
 
 import asyncio
 import logging
+import time
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import msgspec
 
-from fleetfold_bus.port import Bus, BusError, Delivery, Queue, UnreachableError
-from fleetfold_bus.streams import WORK
+from fleetfold_bus.port import Bus, BusError, Delivery, UnreachableError
+from fleetfold_bus.streams import worker_queue
 from fleetfold_contracts import codec
 from fleetfold_contracts.codec import ContractError
-from fleetfold_contracts.events import BatchFinished, ItemFailure
+from fleetfold_contracts.events import BatchFinished, ItemFailure, WorkerJoined
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_contracts.work import Batch, Item
 
-SETTLE_WITHIN_S = 30.0
-HEARTBEAT_S = SETTLE_WITHIN_S / 3
+SILENT_AFTER_S = 30.0
+BEATS_IN_THAT_TIME = 3
 RETRY_S = 1.0
 FINISHED_REMEMBERED = 1000
 """So many batches back a worker knows that it is through with one that comes again: its acknowledgement was lost."""
@@ -46,7 +48,7 @@ class WorkItem:
         return self._failure
 
     def fail(self, reason: str) -> None:
-        """It could not be done, and will not be tried again."""
+        """It could not be done. It is tried elsewhere, until it has failed too often."""
         self._failure = ItemFailure(index=self.index, reason=reason[:4096])
 
 
@@ -56,38 +58,72 @@ class Worker:
         async for item in fleet.worker("gpu-0").items():
             print(item.body)
 
-    A batch is acknowledged after the event `work.batch.finished` is in the log. While it is worked on, the queue hears
-    so from the event loop: compute in a thread. A dead worker says nothing: within 30 s its batch is another's.
+    A batch is acknowledged after the event `work.batch.finished` is in the log, which counts it once. While it is
+    worked on, the queue hears so from the event loop: compute in a thread. Of a dead worker it hears nothing: its batch
+    is another's `silent_after_s` seconds later, which is the same for all workers of a cluster and its distributors.
     """
 
-    def __init__(self, bus: Bus, subjects: Subjects, device_id: str, name: str = "worker") -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        device_id: str,
+        name: str = "worker",
+        *,
+        silent_after_s: float = SILENT_AFTER_S,
+    ) -> None:
         self._bus = bus
         self._subjects = subjects
         self._device_id = device_id
         self._source = f"{name}/{device_id}"
+        self._silent_after_s = silent_after_s
         self._stop = asyncio.Event()
         self._finished: dict[str, None] = {}
 
     def stop(self) -> None:
-        """Let `items` end behind the batch that is in hand."""
+        """Let `items` or `run` end behind the batch that is in hand."""
         self._stop.set()
 
     async def items(self) -> AsyncGenerator[WorkItem, None]:
-        """Items, as they come, until `stop`. Leaving the loop in mid-batch gives the batch back at once."""
+        """Items one by one, as they come, until `stop`. Leaving the loop in mid-batch gives the batch back at once."""
+        async with aclosing(self._batches()) as batches:
+            async for batch in batches:
+                for item in batch:
+                    yield item
+
+    async def run(self, do: Callable[[WorkItem], Awaitable[None]], *, at_once: int = 1) -> None:
+        """Do items until `stop`, up to `at_once` of a batch side by side. An exception fails its item."""
+        free = asyncio.Semaphore(at_once)
+        async with aclosing(self._batches()) as batches:
+            async for batch in batches:
+                async with asyncio.TaskGroup() as tasks:
+                    for item in batch:
+                        await free.acquire()
+                        task = tasks.create_task(_tried(do, item))
+                        task.add_done_callback(lambda _: free.release())
+
+    async def _batches(self) -> AsyncGenerator[list[WorkItem], None]:
+        """Batches that are given back unless the next one is asked for."""
+        await self._join()
         async with aclosing(self._deliveries()) as deliveries:
             async for delivery in deliveries:
                 batch = await _batch_of(delivery)
                 if batch is None:
                     continue
-                async with _held(delivery):
+                async with _held(delivery, self._silent_after_s / BEATS_IN_THAT_TIME):
                     finished_id = _finished_id(batch)
                     if finished_id not in self._finished:
+                        started_s = time.monotonic()
                         taken = [WorkItem(batch, item) for item in batch.items]
-                        for item in taken:
-                            yield item
-                        await self._finish(batch, tuple(item.failure for item in taken if item.failure))
+                        yield taken
+                        failures = tuple(item.failure for item in taken if item.failure)
+                        await self._finish(batch, failures, time.monotonic() - started_s)
                         self._remember(finished_id)
                     await _acknowledge(delivery)
+
+    async def _join(self) -> None:
+        """Say that somebody works for the device: one that was silent gets something again."""
+        await self._append(WorkerJoined(device_id=self._device_id, worker=self._source), f"joined-{uuid.uuid4().hex}")
 
     def _remember(self, finished_id: str) -> None:
         self._finished[finished_id] = None
@@ -95,12 +131,7 @@ class Worker:
             del self._finished[next(iter(self._finished))]
 
     async def _deliveries(self) -> AsyncGenerator[Delivery, None]:
-        queue = Queue(
-            stream=self._subjects.stream(WORK),
-            name=f"worker-{self._device_id}",
-            filters=(self._subjects.work(self._device_id),),
-            settle_within_s=SETTLE_WITHIN_S,
-        )
+        queue = worker_queue(self._subjects, self._device_id, settle_within_s=self._silent_after_s)
         # One batch at a time: what waits here cannot be taken by another worker of the device.
         async with aclosing(self._bus.pull(queue, batch=1)) as source:
             while (delivery := await self._next(source)) is not None:
@@ -117,19 +148,27 @@ class Worker:
             following.cancel()
             await asyncio.wait({following, stopped})
 
-    async def _finish(self, batch: Batch, failures: tuple[ItemFailure, ...]) -> None:
+    async def _finish(self, batch: Batch, failures: tuple[ItemFailure, ...], took_s: float) -> None:
         event = BatchFinished(
             work_id=batch.work_id,
             device_id=batch.device_id,
             batch=batch.batch,
             item_count=len(batch.items),
             failures=failures,
+            seconds=took_s,
         )
-        event_id = _finished_id(batch)
-        payload = codec.encode_event(
-            event, id=event_id, source=self._source, time=datetime.now(UTC), cause=batch.work_id
-        )
+        await self._append(event, _finished_id(batch), cause=batch.work_id)
+
+    async def _append(self, event: BatchFinished | WorkerJoined, event_id: str, cause: str | None = None) -> None:
+        payload = codec.encode_event(event, id=event_id, source=self._source, time=datetime.now(UTC), cause=cause)
         await _until_reached(lambda: self._bus.append(self._subjects.event(event), payload, message_id=event_id))
+
+
+async def _tried(do: Callable[[WorkItem], Awaitable[None]], item: WorkItem) -> None:
+    try:
+        await do(item)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is the item's story
+        item.fail(f"{type(error).__name__}: {error}")
 
 
 def _finished_id(batch: Batch) -> str:
@@ -155,9 +194,9 @@ async def _batch_of(delivery: Delivery) -> Batch | None:
 
 
 @asynccontextmanager
-async def _held(delivery: Delivery) -> AsyncGenerator[None, None]:
+async def _held(delivery: Delivery, beat_every_s: float) -> AsyncGenerator[None, None]:
     """Tell the queue that the batch is worked on, and give it back if the block does not run to its end."""
-    beating = asyncio.ensure_future(_beat(delivery))
+    beating = asyncio.ensure_future(_beat(delivery, beat_every_s))
     try:
         yield
     except BaseException:
@@ -168,9 +207,9 @@ async def _held(delivery: Delivery) -> AsyncGenerator[None, None]:
         beating.cancel()
 
 
-async def _beat(delivery: Delivery) -> None:
+async def _beat(delivery: Delivery, every_s: float) -> None:
     while True:
-        await asyncio.sleep(HEARTBEAT_S)
+        await asyncio.sleep(every_s)
         await _until_reached(delivery.working)
 
 

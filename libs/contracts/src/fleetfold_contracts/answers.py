@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from fleetfold_contracts.events import Liveness
+from fleetfold_contracts.events import Liveness, Try
 from fleetfold_contracts.figures import Figures
 from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, NodeId, PoolId, WorkId, WorkloadId
 from fleetfold_contracts.inventory import (
@@ -149,7 +149,7 @@ class PlacementView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class WorkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A work as it stands: items in = done + failed + waiting + unassigned."""
+    """A work as it stands: items in = done + failed + waiting + unassigned + cancelled."""
 
     work_id: WorkId
     item_count: Count
@@ -158,6 +158,70 @@ class WorkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     waiting: Count = 0
     unassigned: Count = 0
     completed: bool = False
+    cancelled: Count = 0
+    redone: Count = 0
+    """Items that were told of a second time, and counted once."""
+
+
+class WorksQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which works. Empty: the newest 500."""
+
+    work_id: WorkId | None = None
+    """This one, with what each device has of it."""
+
+
+class DeviceWork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a device has of a work, in items."""
+
+    device_id: DeviceId
+    done: Count = 0
+    failed: Count = 0
+    """Tries that failed."""
+    pending: Count = 0
+    handed: Count = 0
+    """Those in its queue, or in the hands of its workers."""
+    seconds: float = 0.0
+    """How long its workers took."""
+    silent: bool = False
+    """Whether nobody works for it."""
+
+
+class WorksAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Works, the newest first."""
+
+    position: Count
+    works: tuple[WorkView, ...] = ()
+    devices: tuple[DeviceWork, ...] = ()
+
+
+class FailedQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which work's failed items."""
+
+    work_id: WorkId
+    after: Count | None = None
+    """Only those behind this place: what `next_after` of the answer before says."""
+
+
+class FailedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An item that has failed for good."""
+
+    index: Count
+    tries: tuple[Try, ...] = ()
+    sequence: Count = 0
+    """Where the log has the whole of it, the item included."""
+
+
+class FailedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A work's dead letters, in the order of their places."""
+
+    position: Count
+    failed: Count = 0
+    """How many there are."""
+    forgotten: Count = 0
+    """So many of them, the oldest, are in the log alone: they can be read there, and not be retried."""
+    items: tuple[FailedItem, ...] = ()
+    next_after: Count | None = None
+    """Give it as `after` for the rest. Absent: there is none."""
 
 
 class Summary(Figures, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar, cast, get_args
 import msgspec
 
 from fleetfold_contracts import events as evt
-from fleetfold_contracts.commands import COMMANDS, Command
+from fleetfold_contracts.commands import COMMANDS, INSTEAD_OF_TOO_MUCH, Command
 from fleetfold_contracts.ids import EventId
 from fleetfold_contracts.inventory import Label
 from fleetfold_contracts.samples import Instant, NodeSample
@@ -45,6 +45,10 @@ class ContractError(ValueError):
         self.reason = _one_line(reason)
         self.field = _one_line(field)
         super().__init__(f"{self.field}: {self.reason}")
+
+
+class TooMuchError(ContractError):
+    """More than one message may hold."""
 
 
 class UnknownTypeError(ContractError):
@@ -79,6 +83,7 @@ _EVENTS = {event_type(kind): kind for kind in evt.TYPE_OF_EVENT}
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _WHERE = re.compile(r"(?P<reason>.*) - at `(?:key` in `)?\$(?P<path>[^`]*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
+_TOO_LONG = re.compile(r"Expected `array` of length <=")
 _encoder = msgspec.json.Encoder()
 
 
@@ -160,7 +165,12 @@ def decode_command(verb: str, payload: bytes, headers: Mapping[str, str] | None 
     if kind is None:
         known = ", ".join(COMMANDS)
         raise UnknownTypeError(f"unknown command {verb!r}; known are {known}")
-    return _decode_typed(kind, payload, headers or {})
+    try:
+        return _decode_typed(kind, payload, headers or {})
+    except TooMuchError as error:
+        raise TooMuchError(
+            ". ".join(filter(None, (error.reason, INSTEAD_OF_TOO_MUCH.get(verb)))), error.field
+        ) from None
 
 
 def decode_query(kind: type[StructT], payload: bytes, headers: Mapping[str, str] | None = None) -> StructT:
@@ -196,7 +206,7 @@ def _decode_typed(kind: type[StructT], payload: bytes, headers: Mapping[str, str
 
 def _bounded(document: bytes) -> bytes:
     if len(document) > MAX_PAYLOAD_BYTES:
-        raise ContractError(f"{len(document)} bytes of JSON are too many; at most {MAX_PAYLOAD_BYTES} are taken")
+        raise TooMuchError(f"{len(document)} bytes of JSON are too many; at most {MAX_PAYLOAD_BYTES} are taken")
     return document
 
 
@@ -279,7 +289,8 @@ def _contract_error(error: Exception, root: str = "$") -> ContractError:
     where = _WHERE.fullmatch(str(error))
     reason, path = (where["reason"], where["path"]) if where else (str(error), "")
     missing = _MISSING.match(reason)
-    return ContractError(reason, f"{root}{path}.{missing[1]}" if missing else root + path)
+    kind = TooMuchError if _TOO_LONG.match(reason) else ContractError
+    return kind(reason, f"{root}{path}.{missing[1]}" if missing else root + path)
 
 
 def _one_line(text: str) -> str:

@@ -11,6 +11,9 @@ from fleetfold_contracts.placing import PlacementStrategy, Seconds
 from fleetfold_contracts.workloads import Workload
 
 MAX_ITEMS = 100_000
+"""As many as one command may hold. More are drawn from a subject."""
+MAX_COUNT = 10_000_000
+MANY_ITEMS = "Publish them to a subject of a stream, and name that as `source`"
 MAX_TRANSFERRED = 1000
 
 ReasonText = Annotated[str, msgspec.Meta(max_length=1024)]
@@ -127,7 +130,13 @@ class Strategy(StrEnum):
     """How items are spread over devices."""
 
     UNIFORM = "uniform"
+    """Evenly."""
     CAPACITY = "capacity"
+    """In proportion to `weights`, or else to the devices' compute units."""
+    LIVE = "live"
+    """In proportion to the devices' scores by their newest readings: who is hot, full or busy gets less."""
+    COST = "cost"
+    """By `costs`, for the earliest end, where a device is as fast as its weight, or else its compute units."""
 
 
 class Selector(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -137,36 +146,88 @@ class Selector(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     workload_id: WorkloadId | None = None
     device_types: tuple[DeviceType, ...] = ()
     vendors: tuple[Vendor, ...] = ()
+    nodes: tuple[NodeId, ...] = ()
+    pool: PoolId = DEFAULT_POOL
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where items are drawn from: what lies on a subject of a JetStream stream when the command is decided.
+
+    Nothing is taken away there. A payload that is no JSON becomes a text.
+    """
+
+    stream: Annotated[str, msgspec.Meta(pattern=r"^[^\s.*>/\\]{1,255}\Z")]
+    subject: Annotated[str, msgspec.Meta(pattern=r"^[^\s]{1,255}\Z")]
+    after: Count = 0
+    """Only what lies behind this sequence of the stream."""
 
 
 class Distribute(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Spread items over devices. Give `items` (any JSON values) or their `count`."""
+    """Spread items over devices. Give `items` (any JSON values), their `count`, or a `source` to draw them from.
+
+    Items are told apart by their place alone: equal ones are items of their own.
+    """
 
     items: Annotated[tuple[msgspec.Raw, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
-    count: Annotated[int, msgspec.Meta(ge=0, le=MAX_ITEMS)] = 0
+    count: Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)] = 0
     """So many items without a body, numbered from 0."""
+    source: Source | None = None
     to: Selector = Selector()
     strategy: Strategy = Strategy.UNIFORM
     weights: dict[DeviceId, Weight] = {}
-    """For `capacity`. Absent: the devices' compute units."""
+    """For `capacity` and `cost`. Absent: the devices' compute units."""
+    costs: Annotated[tuple[Weight, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    """For `cost`: how long each item takes, in any unit."""
+    near: dict[Token, tuple[tuple[Count, Count], ...]] = {}
+    """Items that shall go to a device, or to the devices of a node, as far as its limit allows: its id with runs
+    `[first, count]` of their places.
+    """
     max_per_device: Count | None = None
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    """The most items that a worker is handed at once."""
+    batches_ahead: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 2
+    """So many batches lie ready for a device, or are worked on there: give more where it has many workers."""
+    max_tries: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    """An item that failed so often has failed for good."""
+    retry_delay_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 1.0
+    """The pause before the second try. It doubles with each further one."""
     work_id: WorkId | None = None
     """Absent: the command's id."""
 
     def __post_init__(self) -> None:
         """Hold what bounds cannot say."""
-        if self.items and self.count:
-            raise ValueError("give `items` or `count`, not both")
-        if not self.items and not self.count:
-            raise ValueError("nothing to distribute: give `items` or a `count` above 0")
-        if self.weights and self.strategy is not Strategy.CAPACITY:
-            raise ValueError("`weights` need the strategy `capacity`")
+        given = bool(self.items) + bool(self.count) + (self.source is not None)
+        if given > 1:
+            raise ValueError("give one of `items`, `count` and `source`, not more")
+        if not given:
+            raise ValueError("nothing to distribute: give `items`, a `count` above 0, or a `source`")
+        if self.weights and self.strategy not in (Strategy.CAPACITY, Strategy.COST):
+            raise ValueError("`weights` need the strategy `capacity` or `cost`")
+        if (self.strategy is Strategy.COST) != bool(self.costs):
+            raise ValueError("the strategy `cost` and `costs` need each other")
+        if self.costs and len(self.costs) != self.item_count:
+            raise ValueError(f"there are {len(self.costs)} `costs` for {self.item_count} items; give one for each")
+        if self.near and self.source is not None:
+            raise ValueError("`near` names items by their place, which is not known of a `source`")
 
     @property
     def item_count(self) -> int:
-        """How many items there are."""
+        """How many items there are; 0 where they are drawn from a source."""
         return len(self.items) or self.count
+
+
+class Cancel(Command, frozen=True, kw_only=True, omit_defaults=True):
+    """Take back what is not started of a work. What a worker holds is finished."""
+
+    work_id: WorkId
+
+
+class Retry(Command, frozen=True, kw_only=True, omit_defaults=True):
+    """Try items that have failed for good once more."""
+
+    work_id: WorkId
+    items: Annotated[tuple[Count, ...], msgspec.Meta(max_length=MAX_ITEMS)] = ()
+    """Their places. Empty: all that are known to have failed."""
 
 
 COMMANDS: dict[str, type[Command]] = {
@@ -180,5 +241,10 @@ COMMANDS: dict[str, type[Command]] = {
     "rebalance": Rebalance,
     "quota": Quota,
     "distribute": Distribute,
+    "cancel": Cancel,
+    "retry": Retry,
 }
 """Each verb with its struct. A verb is the last token of the subject that a command is published on."""
+
+INSTEAD_OF_TOO_MUCH: dict[str, str] = {"distribute": MANY_ITEMS}
+"""What to do where a command would hold more than it may, by its verb."""

@@ -1,20 +1,39 @@
 """Events: what happened, in the past tense, and the envelope that carries each of them."""
 
+# ruff: noqa: PLC0414 - whoever reads events finds those of works here too
+
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
-from fleetfold_contracts.ids import BootId, DeviceId, NodeId, PoolId, ShardId, Token, WorkId, WorkloadId
-from fleetfold_contracts.inventory import MAX_INTEGER, Bytes, Capabilities, Count, Link, Node
+from fleetfold_contracts.ids import BootId, DeviceId, NodeId, PoolId, ShardId, Text, Token, WorkloadId
+from fleetfold_contracts.inventory import Bytes, Capabilities, Count, Link, Node
 from fleetfold_contracts.placing import MAX_PREEMPTED, PlacementStrategy, Seconds
 from fleetfold_contracts.samples import Instant
+from fleetfold_contracts.work_events import WORK_EVENT_TYPES
+from fleetfold_contracts.work_events import Assignment as Assignment
+from fleetfold_contracts.work_events import BatchFinished as BatchFinished
+from fleetfold_contracts.work_events import DeviceShare as DeviceShare
+from fleetfold_contracts.work_events import HandOut as HandOut
+from fleetfold_contracts.work_events import ItemFailed as ItemFailed
+from fleetfold_contracts.work_events import ItemFailure as ItemFailure
+from fleetfold_contracts.work_events import ItemIndex as ItemIndex
+from fleetfold_contracts.work_events import Try as Try
+from fleetfold_contracts.work_events import WorkCancelled as WorkCancelled
+from fleetfold_contracts.work_events import WorkCompleted as WorkCompleted
+from fleetfold_contracts.work_events import WorkDispatched as WorkDispatched
+from fleetfold_contracts.work_events import WorkDistributed as WorkDistributed
+from fleetfold_contracts.work_events import WorkDrawn as WorkDrawn
+from fleetfold_contracts.work_events import WorkerJoined as WorkerJoined
+from fleetfold_contracts.work_events import WorkEvent as WorkEvent
+from fleetfold_contracts.work_events import WorkProgressed as WorkProgressed
+from fleetfold_contracts.work_events import WorkReassigned as WorkReassigned
+from fleetfold_contracts.work_events import WorkRetried as WorkRetried
 from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle, Workload
 
-Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Sequence = Count
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-ItemIndex = Count
 
 
 class NodeJoined(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -271,57 +290,6 @@ class RebalanceProposed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     decided_at_sequence: Sequence = 0
 
 
-class Assignment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The items of one device, by their place in the command's list, as runs `[first, count]`."""
-
-    device_id: DeviceId
-    runs: tuple[tuple[ItemIndex, ItemIndex], ...] = ()
-
-
-class WorkDistributed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went where, and what could not be assigned. Items in = items assigned + items unassigned."""
-
-    work_id: WorkId
-    item_count: ItemIndex
-    batch_size: Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
-    assignments: tuple[Assignment, ...] = ()
-    unassigned: tuple[tuple[ItemIndex, ItemIndex], ...] = ()
-    reason: Text = ""
-    """Why some are unassigned."""
-
-
-class WorkDispatched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Every batch of a work lies in its device's queue."""
-
-    work_id: WorkId
-
-
-class ItemFailure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An item that a worker could not do."""
-
-    index: ItemIndex
-    reason: Text
-
-
-class BatchFinished(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A worker is through with a batch: all but the failures are done."""
-
-    work_id: WorkId
-    device_id: DeviceId
-    batch: ItemIndex
-    item_count: ItemIndex
-    failures: tuple[ItemFailure, ...] = ()
-
-
-class WorkCompleted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Every assigned item is done or has failed."""
-
-    work_id: WorkId
-    done: ItemIndex
-    failed: ItemIndex = 0
-    unassigned: ItemIndex = 0
-
-
 class CommandRejected(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A command makes no sense: nothing was done. `field` is the path in the payload, `$` the whole."""
 
@@ -361,10 +329,8 @@ Event = (
     | PlacementPreviewed
     | QuotaSet
     | RebalanceProposed
-    | WorkDistributed
-    | WorkDispatched
-    | BatchFinished
-    | WorkCompleted
+    | WorkEvent
+    | WorkerJoined
     | CommandRejected
 )
 
@@ -394,10 +360,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "placement.previewed": PlacementPreviewed,
     "quota.set": QuotaSet,
     "rebalance.proposed": RebalanceProposed,
-    "work.distributed": WorkDistributed,
-    "work.dispatched": WorkDispatched,
-    "work.batch.finished": BatchFinished,
-    "work.completed": WorkCompleted,
+    **WORK_EVENT_TYPES,
     "command.rejected": CommandRejected,
 }
 """Each type's words with its struct. A word is never renamed: the log holds it for ever."""

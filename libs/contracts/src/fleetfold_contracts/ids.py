@@ -23,6 +23,8 @@ WorkloadId = Annotated[Token, msgspec.Meta(title="WorkloadId")]
 ShardId = Annotated[Token, msgspec.Meta(title="ShardId")]
 WorkId = Annotated[Token, msgspec.Meta(title="WorkId")]
 CommandId = Annotated[Token, msgspec.Meta(title="CommandId")]
+Text = Annotated[str, msgspec.Meta(max_length=4096)]
+"""Words for people."""
 EventId = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
 
 DEFAULT_POOL = "default"

@@ -161,7 +161,7 @@ def event_scope(event: evt.Event) -> tuple[str, ...]:
             | evt.QuotaSet()
         ):
             return ("pool", event.pool)
-        case evt.WorkDistributed() | evt.WorkDispatched() | evt.BatchFinished() | evt.WorkCompleted():
-            return ("work",)
         case evt.CommandRejected() | evt.PlacementPreviewed() | evt.RebalanceProposed():
             return ("command",)
+        case _:
+            return ("work",)

@@ -106,14 +106,28 @@ def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 
             return cordons.drain_finished(state, event)
         case evt.QuotaSet():
             return placements.quota_set(state, event)
-        case evt.WorkDistributed():
-            return works.distributed(state, event)
-        case evt.WorkDispatched():
-            return works.dispatched(state, event)
         case evt.BatchFinished():
-            return works.batch_finished(state, event)
+            return works.batch_finished(state, event, at)
+        case evt.WorkDispatched():
+            return works.dispatched(state, event, at)
+        case evt.WorkDistributed():
+            return works.distributed(state, event, at)
+        case evt.WorkDrawn():
+            return works.drawn(state, event)
+        case evt.WorkReassigned():
+            return works.reassigned(state, event)
+        case evt.ItemFailed():
+            return works.item_failed(state, event, at)
+        case evt.WorkProgressed():
+            return works.progressed(state, event)
+        case evt.WorkCancelled():
+            return works.cancelled(state, event)
+        case evt.WorkRetried():
+            return works.retried(state, event, at)
         case evt.WorkCompleted():
             return works.completed(state, event)
+        case evt.WorkerJoined():
+            return works.worker_joined(state, event, at)
         case evt.CommandRejected():
             state.rejected_count += 1
             return None

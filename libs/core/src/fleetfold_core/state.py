@@ -7,7 +7,8 @@ from typing import Literal, TypeVar
 import msgspec
 
 from fleetfold_contracts.codec import ContractError
-from fleetfold_contracts.events import Liveness
+from fleetfold_contracts.commands import Selector, Source
+from fleetfold_contracts.events import Liveness, Try
 from fleetfold_contracts.ids import (
     DEFAULT_POOL,
     DeviceId,
@@ -213,25 +214,109 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """When the log took it; absent while it is a solver's answer alone."""
 
 
-class WorkState(msgspec.Struct, kw_only=True):
-    """A work: its items are done, failed, unassigned, or in a batch that waits."""
+class HandedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch that lies in a device's queue, or in a worker's hands."""
 
-    work_id: WorkId
-    item_count: int
-    batch_size: int
-    unassigned: int = 0
+    runs: list[Run]
+    since: datetime
+    again: bool = False
+    """Whether its items have failed before."""
+
+
+class Lane(msgspec.Struct, kw_only=True):
+    """One device's part in a work."""
+
+    pending: list[Run] = []
+    """Items that are meant for it and not handed out, in the order in which they will be."""
+    pending_count: int = 0
+    handed: dict[int, HandedOut] = {}
+    """Its batches that are not finished, by their numbers."""
+    handed_count: int = 0
+    """The items in them."""
+    next_batch: int = 0
     done: int = 0
     failed: int = 0
-    dispatched: bool = False
-    completed: bool = False
-    assigned: dict[DeviceId, int] = {}
-    """How many items each device was given."""
-    waiting: dict[DeviceId, list[Run]] = {}
-    """The batches of each device that are not finished, as runs of their numbers. Who is through is left out."""
+    """Tries that failed."""
+    seconds: float = 0.0
+    """How long its workers say that they worked."""
+    heard: datetime | None = None
+    """When one of its workers was heard last."""
+    silent: bool = False
+    """Whether nobody works for it: what lay in its queue was taken back."""
 
-    def batch_item_count(self, device_id: DeviceId, batch: int) -> int:
-        """How many items a device's batch holds: all but the last are full."""
-        return min(self.batch_size, self.assigned[device_id] - batch * self.batch_size)
+
+class Trouble(msgspec.Struct, kw_only=True):
+    """An item that has failed, and may be tried again."""
+
+    tries: list[Try]
+    due: datetime
+    """Not to be tried before."""
+    waits: bool = True
+    """Whether it is in nobody's hands."""
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that has failed for good; the event at `sequence` holds it whole."""
+
+    sequence: int
+    tries: tuple[Try, ...]
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """Items that were drawn from a source at once: from place `first` on, behind the source's sequence `after`."""
+
+    first: int
+    count: int
+    after: int
+
+
+class WorkState(msgspec.Struct, kw_only=True):
+    """A work. Each of its items is done, failed, unassigned, cancelled, or waits."""
+
+    work_id: WorkId
+    sequence: int
+    """Where the log says that it began."""
+    item_count: int
+    batch_size: int
+    to: Selector = Selector()
+    max_per_device: int | None = None
+    batches_ahead: int = 2
+    max_tries: int = 3
+    retry_delay_s: float = 1.0
+    command_sequence: int = 0
+    source: Source | None = None
+    source_end: int = 0
+    drawn_through: int = 0
+    """The source's sequence up to which its items are known."""
+    chunks: list[Chunk] = []
+    decisions: int = 0
+    """How many decisions were made on it: the next one has the next number."""
+    done: int = 0
+    failed: int = 0
+    unassigned: int = 0
+    cancelled: int = 0
+    redone: int = 0
+    """Items that were told of a second time. They count once."""
+    is_cancelled: bool = False
+    completed: bool = False
+    lanes: dict[DeviceId, Lane] = {}
+    troubles: dict[int, Trouble] = {}
+    dead: dict[int, DeadLetter] = {}
+    """The items that have failed for good, as far as they are remembered."""
+
+    @property
+    def waiting(self) -> int:
+        """How many items are neither done nor given up."""
+        return self.item_count - self.done - self.failed - self.unassigned - self.cancelled
+
+    @property
+    def drawn(self) -> bool:
+        """Whether all its items are known."""
+        return self.source is None or self.is_cancelled or self.drawn_through >= self.source_end
+
+    def lane(self, device_id: DeviceId) -> Lane:
+        """A device's part, empty if it had none."""
+        return self.lanes.setdefault(device_id, Lane())
 
 
 class Arrivals(msgspec.Struct, kw_only=True):
@@ -307,6 +392,8 @@ class State(msgspec.Struct, kw_only=True):
     parked_count: int = 0
     parked: list[Parked] = []
     """The newest of what could not be folded."""
+    stale_decision_count: int = 0
+    """Decisions on works that came behind another one, and changed nothing."""
     ignored_sample_count: int = 0
     """Samples of devices, boots or ticks that are not, or no longer, of interest."""
 

@@ -63,8 +63,6 @@ def touched(state: State, event: evt.Event) -> Touched:  # noqa: C901 - one flat
                 nodes=() if event.node_id is None else (event.node_id,),
                 devices=() if event.device_id is None else (event.device_id,),
             )
-        case evt.WorkDistributed() | evt.WorkDispatched() | evt.BatchFinished() | evt.WorkCompleted():
-            return Touched(works=(event.work_id,))
         case (
             evt.LinksObserved()
             | evt.PlacementRefused()
@@ -76,6 +74,21 @@ def touched(state: State, event: evt.Event) -> Touched:  # noqa: C901 - one flat
             | evt.CommandRejected()
         ):
             return NOTHING
+        case evt.WorkerJoined():
+            return Touched(works=[work.work_id for work in state.works.values() if event.device_id in work.lanes])
+        case (
+            evt.WorkDistributed()
+            | evt.WorkDrawn()
+            | evt.WorkDispatched()
+            | evt.WorkReassigned()
+            | evt.BatchFinished()
+            | evt.ItemFailed()
+            | evt.WorkProgressed()
+            | evt.WorkCancelled()
+            | evt.WorkRetried()
+            | evt.WorkCompleted()
+        ):
+            return Touched(works=(event.work_id,))
         case _:
             assert_never(event)
 

@@ -2,14 +2,15 @@
 
 import os
 
-from fleetfold_distributor.service import NAME, serve
+from fleetfold_distributor.service import serve
+from fleetfold_distributor.settings import DistributorSettings
+from fleetfold_distributor.works import NAME
 from fleetfold_runtime.run import run_service
-from fleetfold_runtime.settings import Settings
 
 
 def main() -> None:
     """Run until SIGTERM."""
-    run_service(NAME, Settings, serve, os.environ)
+    run_service(NAME, DistributorSettings, serve, os.environ)
 
 
 if __name__ == "__main__":

@@ -1,120 +1,103 @@
-"""The distributor: says what goes where, lays the batches in the devices' queues, and says when all is done.
+"""The distributor: says what is meant for whom, hands it out, and sees to it that all of it is done, once.
 
-The event `work.distributed` comes first and settles the plan. The batches follow from it, each under an id of its own,
-so that whoever takes over from a distributor that died lays the missing ones, and no other.
+The event `work.distributed` comes first and settles the plan. What follows is decided on the log: `works` decides,
+`take_back` fetches what nobody works on.
 """
-
-import asyncio
 
 from fleetfold_bus.port import BusError, Delivery, Service
 from fleetfold_contracts import codec
 from fleetfold_contracts import events as evt
-from fleetfold_contracts.commands import Command, Distribute
+from fleetfold_contracts.codec import ContractError
+from fleetfold_contracts.commands import Cancel, Command, Distribute, Retry
 from fleetfold_contracts.ids import CommandId
-from fleetfold_contracts.work import Batch
-from fleetfold_core.state import WorkState
-from fleetfold_distributor.plan import batches, plan_work
+from fleetfold_core.state import State
+from fleetfold_distributor.answering import endpoints
+from fleetfold_distributor.items import Items, ItemsGoneError
+from fleetfold_distributor.plan import plan_retry, plan_work
+from fleetfold_distributor.settings import DistributorSettings
+from fleetfold_distributor.take_back import TakeBack
+from fleetfold_distributor.works import NAME, Works
 from fleetfold_runtime.commands import CommandDoor, CommandLoop
 from fleetfold_runtime.live_state import LiveState
-from fleetfold_runtime.logs import get_logger
 from fleetfold_runtime.run import Context
-from fleetfold_runtime.settings import Settings
 from fleetfold_runtime.stopping import background
 
-NAME = "distributor"
 VERSION = "0.1.0"
-VERB = "distribute"
-BATCHES_UNDER_WAY = 500
-RETRY_AFTER_S = 0.2
-
-_log = get_logger()
+VERBS = ("distribute", "cancel", "retry")
 
 
-async def serve(context: Context[Settings]) -> None:
+async def serve(context: Context[DistributorSettings]) -> None:
     """Distribute until told to stop."""
-    subjects = context.settings.subjects
-    live = LiveState(context.bus, subjects, context.clock, with_samples=False)
+    bus, subjects, clock, stop = context.bus, context.settings.subjects, context.clock, context.stop
+    live = LiveState(bus, subjects, clock, with_samples=True)
     context.readiness.check = lambda: live.ready
-    loop = CommandLoop(context.bus, subjects, context.clock, live, name=NAME, verbs=(VERB,))
-    door = CommandDoor(context.bus, subjects, live, context.stop)
-    service = Service(NAME, VERSION, "Spreads work items over devices", door.endpoints([VERB]))
-    distributor = Distributor(context, live, loop)
-    async with live.following(context.stop), background(distributor.complete_works()), context.bus.serve(service):
-        await loop.run(context.stop, (subjects.command(VERB),), distributor.bring_about)
+    loop = CommandLoop(bus, subjects, clock, live, name=NAME, verbs=VERBS)
+    door = CommandDoor(bus, subjects, live, stop)
+    items = Items(bus, subjects)
+    works = Works(bus, subjects, clock, live, items)
+    take_back = TakeBack(bus, subjects, live, works, context.settings.silent_after_s)
+    answered = [*door.endpoints(VERBS), *endpoints(subjects, live)]
+    service = Service(NAME, VERSION, "Spreads work items over devices", answered)
+    async with live.following(stop), background(works.run(), take_back.run()), bus.serve(service):
+        filters = tuple(map(subjects.command, VERBS))
+        await loop.run(stop, filters, Distributor(context, live, loop, items).bring_about)
 
 
 class Distributor:
-    """Turns `distribute` commands into batches, and finished batches into `work.completed`."""
+    """Turns commands into their outcomes."""
 
-    def __init__(self, context: Context[Settings], live: LiveState, loop: CommandLoop) -> None:
+    def __init__(self, context: Context[DistributorSettings], live: LiveState, loop: CommandLoop, items: Items) -> None:
         """`live` is the state that it plans on."""
         self._bus = context.bus
-        self._clock = context.clock
-        self._subjects = context.settings.subjects
         self._live = live
         self._loop = loop
+        self._items = items
 
     async def bring_about(self, command: Command, command_id: CommandId, delivery: Delivery) -> None:
-        """Plan, or take over what is planned already, and lay the batches that are missing."""
-        assert isinstance(command, Distribute)
-        state = self._live.state
-        sequence = state.outcomes.get(command_id)
-        if sequence is None:
-            planned = plan_work(state, command, command.work_id or command_id)
-            sequence = await self._loop.append_outcome(planned, command_id)
-        # What the log holds is the plan, also when it was somebody else's.
-        outcome = codec.decode_event(codec.decode_envelope((await self._live.event_at(sequence)).payload))
-        if not isinstance(outcome, evt.WorkDistributed):
+        """Put the outcome into the log, unless it lies there."""
+        if command_id in self._live.state.outcomes:
             return
-        work = state.works.get(outcome.work_id)
-        if work is not None and not work.dispatched:
-            await self._dispatch(outcome, command, delivery)
+        match command:
+            case Distribute():
+                event: evt.Event = await self._planned(command, command_id, delivery)
+            case Cancel():
+                event = _cancelled(self._live.state, command)
+            case Retry():
+                event = await self._retried(command)
+            case _:
+                raise AssertionError(f"{type(command).__name__} is no command of the distributor")
+        await self._loop.append_outcome(event, command_id)
 
-    async def _dispatch(self, work: evt.WorkDistributed, command: Distribute, delivery: Delivery) -> None:
-        under_way: list[Batch] = []
-        for batch in batches(work, command):
-            under_way.append(batch)
-            if len(under_way) == BATCHES_UNDER_WAY:
-                await self._lay(under_way)
-                await delivery.working()
-                under_way.clear()
-        await self._lay(under_way)
-        await self._append(evt.WorkDispatched(work_id=work.work_id), f"{work.work_id}.dispatched")
-
-    async def _lay(self, laid: list[Batch]) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for batch in laid:
-                tasks.create_task(self._lay_one(batch))
-
-    async def _lay_one(self, batch: Batch) -> None:
-        message_id = f"{batch.work_id}.{batch.device_id}.{batch.batch}"
-        subject = self._subjects.work(batch.device_id)
-        await self._bus.append(subject, codec.encode(batch), message_id=message_id)
-
-    async def complete_works(self) -> None:
-        """Say of each work once that it is done, until cancelled."""
-        while True:
-            position = self._live.state.position
-            try:
-                for work in self._ended_works():
-                    await self._complete(work)
-            except BusError as error:
-                _log.info("waiting for the server", reason=str(error))
-                await asyncio.sleep(RETRY_AFTER_S)
-            else:
-                await self._live.reached(position + 1)
-
-    def _ended_works(self) -> list[WorkState]:
-        works = self._live.state.works.values()
-        return [work for work in works if work.dispatched and not work.completed and not any(work.waiting.values())]
-
-    async def _complete(self, work: WorkState) -> None:
-        completed = evt.WorkCompleted(
-            work_id=work.work_id, done=work.done, failed=work.failed, unassigned=work.unassigned
+    async def _planned(self, command: Distribute, command_id: CommandId, delivery: Delivery) -> evt.WorkDistributed:
+        return plan_work(
+            self._live.state,
+            command,
+            command.work_id or command_id,
+            command_sequence=delivery.record.sequence,
+            source_end=await self._source_end(command),
         )
-        await self._append(completed, f"{work.work_id}.completed")
 
-    async def _append(self, event: evt.Event, message_id: str) -> None:
-        payload = codec.encode_event(event, id=message_id, source=NAME, time=self._clock.now())
-        appended = await self._bus.append(self._subjects.event(event), payload, message_id=message_id)
-        await self._live.reached(appended.sequence)
+    async def _source_end(self, command: Distribute) -> int:
+        if command.source is None:
+            return 0
+        try:
+            return await self._bus.last_sequence(command.source.stream, command.source.subject)
+        except BusError as error:
+            if not self._bus.connected:
+                raise
+            raise ContractError(str(error), "$.source.stream") from None
+
+    async def _retried(self, command: Retry) -> evt.WorkRetried:
+        planned = plan_retry(self._live.state, command)
+        try:
+            await self._items.of(self._live.state.works[command.work_id], planned.items[:1])
+        except ItemsGoneError as error:
+            raise ContractError(f"its items are gone: {error}", "$.work_id") from None
+        return planned
+
+
+def _cancelled(state: State, command: Cancel) -> evt.WorkCancelled:
+    work = state.works.get(command.work_id)
+    if work is None or work.completed:
+        raise codec.ContractError(f"no work {command.work_id!r} is under way", "$.work_id")
+    return evt.WorkCancelled(work_id=command.work_id)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DeviceId, PoolId, WorkId, WorkloadId
@@ -10,7 +10,7 @@ from fleetfold_contracts.inventory import Bytes
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation
 
 WORKING_PERCENT = 80.0
-"""How busy a device is while batches wait for it or are worked on, beside the shares that are placed on it."""
+"""How busy a device is while batches are handed out to it, beside the shares that are placed on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,6 @@ class Load:
     utilization_percent: float = 0.0
 
 
-@dataclass(slots=True)
-class _Batches:
-    """Those of one work on one device."""
-
-    count: int
-    finished: set[int] = field(default_factory=set[int])
-
-
 class Loads:
     """The loads of some devices. What an event says of others is passed over."""
 
@@ -36,7 +28,8 @@ class Loads:
         """Nothing sits on any of them at first."""
         self._placed: dict[tuple[PoolId, WorkloadId], tuple[Allocation, ...]] = {}
         self._allocations: dict[DeviceId, list[Allocation]] = {device: [] for device in devices}
-        self._waiting: defaultdict[WorkId, dict[DeviceId, _Batches]] = defaultdict(dict)
+        self._handed: defaultdict[WorkId, dict[DeviceId, set[int]]] = defaultdict(dict)
+        """The batches of each work that are handed out to a device, by their numbers."""
         self._works_on: dict[DeviceId, set[WorkId]] = {device: set() for device in self._allocations}
 
     def on(self, device: DeviceId) -> Load:
@@ -63,12 +56,14 @@ class Loads:
                 return self._place((event.pool, event.workload_id), event.allocations)
             case evt.PlacementReleased():
                 return self._place((event.pool, event.workload_id), ())
-            case evt.WorkDistributed():
-                return self._distribute(event)
+            case evt.WorkDispatched():
+                return self._hand_out(event)
             case evt.BatchFinished():
-                return self._finish(event)
+                return self._take_back(event.work_id, event.device_id, {event.batch})
+            case evt.WorkReassigned():
+                return self._take_back(event.work_id, event.device_id, set(event.batches))
             case evt.WorkCompleted():
-                return self._end(event.work_id, set(self._waiting.get(event.work_id, ())))
+                return self._end(event.work_id, set(self._handed.get(event.work_id, ())))
             case _:
                 return set()
 
@@ -83,27 +78,24 @@ class Loads:
             self._placed[key] = ours
         return {allocation.device_id for allocation in (*before, *ours)}
 
-    def _distribute(self, event: evt.WorkDistributed) -> set[DeviceId]:
-        if event.work_id in self._waiting:
-            return set()
-        for part in event.assignments:
-            item_count = sum(count for _, count in part.runs)
-            if part.device_id in self._works_on and item_count:
-                self._waiting[event.work_id][part.device_id] = _Batches(-(-item_count // event.batch_size))
-                self._works_on[part.device_id].add(event.work_id)
-        return set(self._waiting.get(event.work_id, ()))
+    def _hand_out(self, event: evt.WorkDispatched) -> set[DeviceId]:
+        ours = [part for part in event.batches if part.device_id in self._works_on]
+        for part in ours:
+            self._handed[event.work_id].setdefault(part.device_id, set()).add(part.batch)
+            self._works_on[part.device_id].add(event.work_id)
+        return {part.device_id for part in ours}
 
-    def _finish(self, event: evt.BatchFinished) -> set[DeviceId]:
-        batches = self._waiting.get(event.work_id, {}).get(event.device_id)
-        if batches is None:
+    def _take_back(self, work: WorkId, device: DeviceId, batches: set[int]) -> set[DeviceId]:
+        handed = self._handed.get(work, {}).get(device)
+        if handed is None:
             return set()
-        batches.finished.add(event.batch)
-        return self._end(event.work_id, {event.device_id}) if len(batches.finished) >= batches.count else set()
+        handed -= batches
+        return set() if handed else self._end(work, {device})
 
     def _end(self, work: WorkId, devices: set[DeviceId]) -> set[DeviceId]:
         for device in devices:
-            del self._waiting[work][device]
+            del self._handed[work][device]
             self._works_on[device].discard(work)
-        if not self._waiting[work]:
-            del self._waiting[work]
+        if not self._handed.get(work, True):
+            del self._handed[work]
         return devices

@@ -36,10 +36,15 @@ QUERIES: dict[str, tuple[Message, Message]] = {
     "links": (answers.LinksQuery, answers.LinksAnswer),
     "explain": (answers.ExplainQuery, answers.ExplainAnswer),
     "snapshot": (snapshots.SnapshotQuery, snapshots.SnapshotAnswer),
+    "works": (answers.WorksQuery, answers.WorksAnswer),
+    "failed": (answers.FailedQuery, answers.FailedAnswer),
 }
 
 SNAPSHOT_PARTS = (snapshots.SnapshotPartQuery, snapshots.SnapshotPart)
 """What one projector is asked for, and gives, part by part."""
+
+DISTRIBUTORS = frozenset({"distribute", "cancel", "retry", "works", "failed"})
+"""The verbs that the distributor serves."""
 
 AGENT_QUERIES: dict[str, tuple[Message, Message]] = {
     "ping": (agents.PingQuery, agents.PingAnswer),
@@ -59,6 +64,8 @@ OUTCOMES: dict[str, tuple[Message, ...]] = {
     "rebalance": (evt.RebalanceProposed,),
     "quota": (evt.QuotaSet,),
     "distribute": (evt.WorkDistributed,),
+    "cancel": (evt.WorkCancelled,),
+    "retry": (evt.WorkRetried,),
 }
 """What becomes of each command. Any of them may be rejected too."""
 
@@ -105,7 +112,14 @@ _PUBLISHERS: dict[Message, tuple[str, ...]] = {
     evt.RebalanceProposed: (SOLVER,),
     evt.WorkDistributed: (DISTRIBUTOR,),
     evt.WorkDispatched: (DISTRIBUTOR,),
+    evt.WorkDrawn: (DISTRIBUTOR,),
+    evt.WorkReassigned: (DISTRIBUTOR,),
     evt.BatchFinished: (WORKER,),
+    evt.ItemFailed: (DISTRIBUTOR,),
+    evt.WorkProgressed: (DISTRIBUTOR,),
+    evt.WorkCancelled: (DISTRIBUTOR,),
+    evt.WorkRetried: (DISTRIBUTOR,),
+    evt.WorkerJoined: (WORKER,),
     evt.WorkCompleted: (DISTRIBUTOR,),
     evt.CommandRejected: (DISTRIBUTOR, SOLVER),
 }
@@ -171,7 +185,9 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
     every_node = subjects.all_samples.replace(">", "{node_id}")
     every_device = subjects.all_work.replace(">", "{device_id}")
     asked = [_agent_channel(subjects, verb) for verb in AGENT_QUERIES]
-    samples = Channel("tlm", Kind.SAMPLE, every_node, subjects.stream("TLM"), NodeSample, (AGENT,), (SOLVER, PROJECTOR))
+    samples = Channel(
+        "tlm", Kind.SAMPLE, every_node, subjects.stream("TLM"), NodeSample, (AGENT,), (DISTRIBUTOR, SOLVER, PROJECTOR)
+    )
     work = Channel("work", Kind.WORK, every_device, subjects.stream("WORK"), Batch, (DISTRIBUTOR,), (WORKER,))
     parts = _snapshot_parts_channel(subjects)
     return tuple(sorted((*events, samples, *doors, *queries, parts, *asked, work), key=lambda channel: channel.subject))
@@ -200,7 +216,7 @@ def _event_subject(subjects: Subjects, example: evt.Event) -> str:
 
 
 def _command_channels(subjects: Subjects, verb: str) -> tuple[Channel, Channel]:
-    handler = DISTRIBUTOR if verb == "distribute" else SOLVER
+    handler = DISTRIBUTOR if verb in DISTRIBUTORS else SOLVER
     durable = Channel(
         name=f"cmd.{verb}",
         kind=Kind.COMMAND,
@@ -215,7 +231,7 @@ def _command_channels(subjects: Subjects, verb: str) -> tuple[Channel, Channel]:
 
 def _query_channel(subjects: Subjects, verb: str) -> Channel:
     query, answer = QUERIES[verb]
-    return _api_channel(subjects, verb, query, PROJECTOR, (answer,))
+    return _api_channel(subjects, verb, query, DISTRIBUTOR if verb in DISTRIBUTORS else PROJECTOR, (answer,))
 
 
 def _snapshot_parts_channel(subjects: Subjects) -> Channel:

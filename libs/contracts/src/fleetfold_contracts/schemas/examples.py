@@ -11,7 +11,7 @@ from fleetfold_contracts import events as evt
 from fleetfold_contracts.inventory import Capabilities, DeviceType, Link, LinkKind, Node, Precision, Vendor
 from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.samples import Absence, DeviceHealth, DeviceProcess, NodeSample, Sample, ThrottleReason
-from fleetfold_contracts.work import Batch, Item
+from fleetfold_contracts.schemas import work_examples
 from fleetfold_contracts.workloads import (
     Allocation,
     Constraints,
@@ -238,26 +238,7 @@ EVENTS: tuple[evt.Event, ...] = (
         applied=True,
         decided_at_sequence=4711,
     ),
-    evt.WorkDistributed(
-        work_id="captions",
-        item_count=250,
-        batch_size=50,
-        assignments=(
-            evt.Assignment(device_id=_FIRST_GPU, runs=((0, 100),)),
-            evt.Assignment(device_id=_SECOND_GPU, runs=((100, 60), (180, 40))),
-        ),
-        unassigned=((160, 20), (220, 30)),
-        reason="each device takes 100 at most",
-    ),
-    evt.WorkDispatched(work_id="captions"),
-    evt.BatchFinished(
-        work_id="captions",
-        device_id=_FIRST_GPU,
-        batch=1,
-        item_count=50,
-        failures=(evt.ItemFailure(index=73, reason="the picture is empty"),),
-    ),
-    evt.WorkCompleted(work_id="captions", done=199, failed=1, unassigned=50),
+    *work_examples.EVENTS,
     evt.CommandRejected(
         verb="place",
         reason="Expected `int` >= 0",
@@ -294,21 +275,7 @@ COMMANDS: tuple[cmd.Command, ...] = (
     cmd.Quota(
         command_id="quota-of-team-red", tenant="team-red", gpu_milli=16_000, memory_bytes=640 * GIB, pool="research"
     ),
-    cmd.Distribute(
-        command_id="distribute-captions",
-        items=(msgspec.Raw(b'{"picture":"a.png"}'), msgspec.Raw(b'{"picture":"b.png"}'), msgspec.Raw(b"3")),
-        to=cmd.Selector(
-            devices=(_FIRST_GPU, _SECOND_GPU),
-            workload_id="llama-70b",
-            device_types=(DeviceType.CUDA,),
-            vendors=(Vendor.NVIDIA,),
-        ),
-        strategy=cmd.Strategy.CAPACITY,
-        weights={_FIRST_GPU: 2.0, _SECOND_GPU: 1.0},
-        max_per_device=100,
-        batch_size=50,
-        work_id="captions",
-    ),
+    *work_examples.COMMANDS,
 )
 
 SAMPLES = NodeSample(
@@ -359,12 +326,8 @@ SAMPLES = NodeSample(
     ),
 )
 
-BATCH = Batch(
-    work_id="captions",
-    device_id=_FIRST_GPU,
-    batch=1,
-    items=(Item(index=50, body=msgspec.Raw(b'{"picture":"a.png"}')), Item(index=51, body=msgspec.Raw(b"null"))),
-)
+
+BATCH = work_examples.BATCH
 
 
 def enveloped(event: evt.Event) -> bytes:

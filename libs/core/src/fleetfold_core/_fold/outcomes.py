@@ -25,6 +25,8 @@ OUTCOMES: frozenset[type[evt.Event]] = frozenset(
         evt.QuotaSet,
         evt.RebalanceProposed,
         evt.WorkDistributed,
+        evt.WorkCancelled,
+        evt.WorkRetried,
         evt.CommandRejected,
     }
 )

@@ -110,7 +110,9 @@ def _work(work: WorkState) -> WorkView:
         item_count=work.item_count,
         done=work.done,
         failed=work.failed,
-        waiting=work.item_count - work.done - work.failed - work.unassigned,
+        waiting=work.waiting,
         unassigned=work.unassigned,
+        cancelled=work.cancelled,
+        redone=work.redone,
         completed=work.completed,
     )

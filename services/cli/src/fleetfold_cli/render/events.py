@@ -67,13 +67,40 @@ def _work_distributed(event: evt.WorkDistributed) -> str:
     return f"{told}, {unassigned:,} unassigned: {event.reason}" if unassigned else told
 
 
+def _work_drawn(event: evt.WorkDrawn) -> str:
+    return f"{event.work_id}: {count(event.item_count, 'item')} more, up to {event.through:,} of the source"
+
+
+def _work_dispatched(event: evt.WorkDispatched) -> str:
+    items = sum(items_in(part.runs) for part in event.batches)
+    devices = len({part.device_id for part in event.batches})
+    return f"{event.work_id}: {count(items, 'item')} to {count(devices, 'device')}"
+
+
+def _work_reassigned(event: evt.WorkReassigned) -> str:
+    moved = sum(items_in(part.runs) for part in event.assignments)
+    others = names([part.device_id for part in event.assignments])
+    return f"{event.work_id}: {count(moved, 'item')} of {event.device_id} to {others or 'nobody'}: {event.reason}"
+
+
+def _item_failed(event: evt.ItemFailed) -> str:
+    return f"{event.work_id}: item {event.index} failed {len(event.tries)} times: {event.tries[-1].reason}"
+
+
+def _work_progressed(event: evt.WorkProgressed) -> str:
+    return (
+        f"{event.work_id}: {event.done:,} of {event.item_count:,} done, {event.failed:,} failed, {event.waiting:,} wait"
+    )
+
+
 def _batch_finished(event: evt.BatchFinished) -> str:
     failed = f", {len(event.failures):,} failed" if event.failures else ""
     return f"{event.work_id}: batch {event.batch} on {event.device_id}, {count(event.item_count, 'item')}{failed}"
 
 
 def _work_completed(event: evt.WorkCompleted) -> str:
-    return f"{event.work_id}: {event.done:,} done, {event.failed:,} failed, {event.unassigned:,} unassigned"
+    told = f"{event.work_id}: {event.done:,} done, {event.failed:,} failed, {event.unassigned:,} unassigned"
+    return f"{told}, {event.cancelled:,} cancelled" if event.cancelled else told
 
 
 TELLERS: dict[type[evt.Event], Callable[[Any], str]] = {
@@ -103,7 +130,14 @@ TELLERS: dict[type[evt.Event], Callable[[Any], str]] = {
     evt.QuotaSet: _quota_set,
     evt.RebalanceProposed: lambda event: count(len(event.moves), "move"),
     evt.WorkDistributed: _work_distributed,
-    evt.WorkDispatched: lambda event: event.work_id,
+    evt.WorkDrawn: _work_drawn,
+    evt.WorkDispatched: _work_dispatched,
+    evt.WorkReassigned: _work_reassigned,
+    evt.ItemFailed: _item_failed,
+    evt.WorkProgressed: _work_progressed,
+    evt.WorkCancelled: lambda event: event.work_id,
+    evt.WorkRetried: lambda event: f"{event.work_id}: {count(items_in(event.items), 'item')}",
+    evt.WorkerJoined: lambda event: f"{event.worker} for {event.device_id}",
     evt.BatchFinished: _batch_finished,
     evt.WorkCompleted: _work_completed,
     evt.CommandRejected: lambda event: f"{event.verb}: {event.field}: {event.reason}",
