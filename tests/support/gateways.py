@@ -17,6 +17,7 @@ from fleetfold_contracts import events as evt
 from fleetfold_contracts.samples import NodeSample, Sample
 from fleetfold_contracts.subjects import Subjects
 from fleetfold_distributor import service as distributor
+from fleetfold_distributor.settings import DistributorSettings
 from fleetfold_gateway import service as gateway
 from fleetfold_gateway.settings import GatewaySettings
 from fleetfold_placement_solver import service as solver
@@ -83,8 +84,13 @@ async def served(**settings: Any) -> AsyncGenerator[Served]:
     asked = _context(GatewaySettings(http_port=port, **settings), bus, stop)
     services: list[Coroutine[Any, Any, None]] = [
         projector.serve(_context(ProjectorSettings(), bus, stop)),
+<<<<<<< HEAD
         solver.serve(_context(SolverSettings(), bus, stop)),
         distributor.serve(_context(Settings(), bus, stop)),
+=======
+        solver.serve(_context(Settings(), bus, stop)),
+        distributor.serve(_context(DistributorSettings(), bus, stop)),
+>>>>>>> 20ce150 (fleetfold work: how works stand, what failed, retrying and cancelling; the protocol in the documents)
         gateway.serve(asked),
     ]
     running = asyncio.gather(*services)

@@ -27,6 +27,7 @@ MODULES = {
     "placements": "placements",
     "why": "placements",
     "distribute": "work",
+    "work": "works",
     "watch": "watch",
     "doctor": "doctor",
     "version": "version",
