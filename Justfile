@@ -49,6 +49,10 @@ members:
 schemas *args:
     {{ uv }} run python -m fleetfold_contracts.schemas schemas {{ args }}
 
+# Record a history of this version, which later ones must fold for ever
+record name:
+    {{ uv }} run python -m tests.histories.record {{ name }}
+
 # Measure
 bench *args:
     {{ uv }} run python -m tests.bench {{ args }}
