@@ -84,13 +84,8 @@ async def served(**settings: Any) -> AsyncGenerator[Served]:
     asked = _context(GatewaySettings(http_port=port, **settings), bus, stop)
     services: list[Coroutine[Any, Any, None]] = [
         projector.serve(_context(ProjectorSettings(), bus, stop)),
-<<<<<<< HEAD
         solver.serve(_context(SolverSettings(), bus, stop)),
-        distributor.serve(_context(Settings(), bus, stop)),
-=======
-        solver.serve(_context(Settings(), bus, stop)),
         distributor.serve(_context(DistributorSettings(), bus, stop)),
->>>>>>> 20ce150 (fleetfold work: how works stand, what failed, retrying and cancelling; the protocol in the documents)
         gateway.serve(asked),
     ]
     running = asyncio.gather(*services)
