@@ -70,6 +70,7 @@ def test_events_that_nobody_understands_are_a_notice(server: str) -> None:
     code, found = examined(server)
     assert (code, found["log"].state) == (0, State.NOTICE)
     assert found["log"].found.startswith("1 event ")
+    assert "unknown event type 'fleet.node.joined.v9'" in found["log"].found
 
 
 async def _append_from_the_future(server: str) -> None:

@@ -245,6 +245,13 @@ class PoolView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sequence of the newest event that changed its ledger."""
 
 
+class ParkedView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An event that could not be folded: where it lies in the log, and why."""
+
+    sequence: Count
+    reason: str
+
+
 class StateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The whole cluster but for its devices, which `devices` gives.
 
@@ -257,6 +264,8 @@ class StateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     nodes: tuple[NodeView, ...] = ()
     placements: tuple[PlacementView, ...] = ()
     works: tuple[WorkView, ...] = ()
+    parked: tuple[ParkedView, ...] = ()
+    """The newest events that could not be folded."""
 
 
 class LinksQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,6 +9,7 @@ from fleetfold_contracts.answers import (
     LinksQuery,
     LinkView,
     NodeView,
+    ParkedView,
     PlacementView,
     PoolView,
     StateAnswer,
@@ -19,6 +20,8 @@ from fleetfold_contracts.ids import DEFAULT_POOL, NodeId
 from fleetfold_core.state import NodeState, Placement, State, WorkState
 from fleetfold_core.views._fitting import LIST_BYTES, fitting, newest
 from fleetfold_core.views.figures import aggregate
+
+PARKED_SHOWN = 5
 
 
 def cluster(state: State) -> StateAnswer:
@@ -32,6 +35,7 @@ def cluster(state: State) -> StateAnswer:
         nodes=fitting(nodes, LIST_BYTES)[0],
         placements=newest(map(placement_view, reversed(state.placements.values())), LIST_BYTES),
         works=newest(map(_work, reversed(state.works.values())), LIST_BYTES),
+        parked=tuple(ParkedView(sequence=one.sequence, reason=one.reason) for one in state.parked[-PARKED_SHOWN:]),
     )
 
 

@@ -51,11 +51,13 @@ async def _service(bus: NatsBus, service: str) -> Finding:
 
 async def _log(fleet: Fleet) -> Finding:
     try:
-        parked = (await fleet.state()).summary.unknown_event_count
+        state = await fleet.state()
     except FleetError as error:
         return Finding(part="log", state=State.BROKEN, found=f"what is parked is not known: {error}")
+    parked = state.summary.unknown_event_count
     if parked == 0:
         return Finding(part="log", state=State.GOOD, found="every event was understood")
     found = f"{count(parked, 'event')} could not be understood, and changed nothing"
-    remedy = "the projector's log says which and why; events of a newer version need newer services"
+    found += "".join(f"\nevent {one.sequence}: {one.reason}" for one in state.parked)
+    remedy = "events of a newer version need newer services; 'nats stream get' shows an event by its number"
     return Finding(part="log", state=State.NOTICE, found=found, remedy=remedy)
