@@ -13,7 +13,19 @@ import uvloop
 from rich.console import Console
 
 from fleetfold_cli.stack.errors import ServiceFailedError
-from tests.bench import agent, appending, folding, latency, memory, samples, snapshots, starting
+from tests.bench import (
+    agent,
+    appending,
+    churn,
+    folding,
+    jobs,
+    latency,
+    memory,
+    openb,
+    samples,
+    snapshots,
+    starting,
+)
 from tests.bench.measure import Effort, Report, rows, table
 
 BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
@@ -25,6 +37,9 @@ BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "start": starting.measure,
     "memory": memory.measure,
     "agent": agent.measure,
+    "openb": openb.measure,
+    "jobs": jobs.measure,
+    "churn": churn.measure,
 }
 
 FULL = Effort(
@@ -40,6 +55,9 @@ FULL = Effort(
     nodes=5000,
     ticks=10_000,
     watched_s=30.0,
+    traces=8,
+    trace_seeds=2,
+    trace_jobs=None,
 )
 QUICK = Effort(
     rounds=1,
@@ -54,6 +72,9 @@ QUICK = Effort(
     nodes=50,
     ticks=100,
     watched_s=1.0,
+    traces=1,
+    trace_seeds=1,
+    trace_jobs=200,
 )
 
 
@@ -78,7 +99,7 @@ def main() -> None:
     """Run what the command line names, or everything."""
     arguments = _arguments()
     try:
-        reports = uvloop.run(_run(arguments.names or list(BENCHES), QUICK if arguments.quick else FULL, Console()))
+        reports = uvloop.run(_run(arguments.names or list(BENCHES), _effort(arguments), Console()))
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit("stopped; nothing is left behind")
     except ServiceFailedError as error:
@@ -88,10 +109,16 @@ def main() -> None:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
 
 
+def _effort(arguments: argparse.Namespace) -> Effort:
+    effort = QUICK if arguments.quick else FULL
+    return msgspec.structs.replace(effort, trace_seeds=arguments.seeds or effort.trace_seeds)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", metavar="NAME", nargs="*", help=", ".join(BENCHES))
     parser.add_argument("--quick", action="store_true", help="do little: to see that it runs, not how fast")
+    parser.add_argument("--seeds", type=int, metavar="N", help="run each trace in so many orders")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows of the tables there too")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(BENCHES):

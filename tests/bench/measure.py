@@ -33,6 +33,12 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     ticks: int
     watched_s: float
     """How long a process is watched that does little."""
+    traces: int
+    """So many variations of the openb trace are run,"""
+    trace_seeds: int
+    """each with so many orders of its jobs,"""
+    trace_jobs: int | None
+    """and of each order so many jobs; all without a number."""
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):

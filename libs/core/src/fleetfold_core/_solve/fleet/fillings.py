@@ -20,12 +20,19 @@ class Fillings:
         """`cpu_prices`: thousandths of a GPU that a thousandth of a CPU costs."""
         weights = _weights(classes, mix)
         told_apart = np.concatenate([mix.common.astype(np.int64), weights])
-        patterns, first, of_class = np.unique(told_apart, axis=1, return_index=True, return_inverse=True)
-        del patterns
-        self.of_class: Integers = of_class.reshape(-1)
-        cpu_milli = np.array([item.cpu_milli for item in mix.items])
-        self.table: Numbers = _fill(mix.common[:, first].T, weights[:, first].T, cpu_milli, cpu_prices)
-        """`p` x (0 to `WHOLE_GPU_MILLI`) x `l`: what a free share of one device can be filled to, less its CPU."""
+        _, first, of_class = np.unique(told_apart, axis=1, return_index=True, return_inverse=True)
+        table = _fill(mix.common[:, first].T, weights[:, first].T, _cpu_milli(mix), cpu_prices)
+        self._flat: Numbers = table.transpose(2, 0, 1).reshape(len(cpu_prices), -1)
+        """`l` x (`p` x 0 to `WHOLE_GPU_MILLI`): what a free share of one device can be filled to, less its CPU."""
+        self._begin: Integers = of_class.reshape(-1)[classes.of_node] * (WHOLE_GPU_MILLI + 1)
+
+    def of(self, nodes: Integers, shares: Integers) -> Numbers:
+        """What free shares (nodes x places) of some nodes can be filled to: `l` x nodes x places."""
+        return self._flat.take(self._begin[nodes][:, None] + shares, axis=1)
+
+
+def _cpu_milli(mix: Mix) -> Numbers:
+    return np.array([item.cpu_milli for item in mix.items], np.float64)
 
 
 def _weights(classes: Classes, mix: Mix) -> Integers:

@@ -66,7 +66,7 @@ class Worth:
         self._seatings: dict[tuple[Need, bytes], Seating] = {}
         nodes = len(columns.nodes)
         self._worth = np.zeros((len(CPU_PRICES), nodes))
-        self._filled = np.zeros((*columns.share.shape, len(CPU_PRICES)))
+        self._filled = np.zeros((len(CPU_PRICES), *columns.share.shape))
         """What the free share of each device can be filled to."""
         self._bias = np.zeros(nodes)
         """What a node is worth as it is, and the cost of what is left on it: taken off the worth that is left."""
@@ -82,9 +82,9 @@ class Worth:
     def changed(self, nodes: Integers) -> None:
         """Value nodes again whose columns were read anew."""
         columns = self._columns
-        filled = self._table[self._pattern[nodes, None], columns.room(nodes)]
-        self._filled[nodes] = filled
-        worth = filled.sum(1).T + self._cpu_prices[:, None] * np.maximum(columns.cpu_milli[nodes], 0)
+        filled = self._fillings.of(nodes, columns.room(nodes))
+        self._filled[:, nodes] = filled
+        worth = filled.sum(2) + self._cpu_prices[:, None] * np.maximum(columns.cpu_milli[nodes], 0)
         self._worth[:, nodes] = worth
         left = LEFT_GPU_COSTS * columns.free_milli[nodes] + self._left_cpu_costs * columns.cpu_milli[nodes]
         self._bias[nodes] = -worth.min(0) - left
@@ -112,9 +112,7 @@ class Worth:
         if learned == self._learned:
             return
         self._learned = learned
-        fillings = Fillings(self._classes, mix, self._cpu_prices)
-        self._table = fillings.table
-        self._pattern: Integers = fillings.of_class[self._classes.of_node]
+        self._fillings = Fillings(self._classes, mix, self._cpu_prices)
         self._seatings.clear()
         self.changed(np.arange(len(self._columns.nodes)))
 
@@ -136,19 +134,21 @@ class Worth:
         fits = self._fits(need, lens, nodes)
         columns = self._columns
         left = columns.room(nodes, need.gpu_milli, need.gpu_bytes)
-        lost = self._filled[nodes] - self._table[self._pattern[nodes, None], left]
-        worth = self._worth[:, nodes].T
-        after = (worth[:, None] - lost).min(2) - LEFT_ON_DEVICE_COSTS * left
+        lost = self._filled.take(nodes, axis=1) - self._fillings.of(nodes, left)
+        worth = self._worth.take(nodes, axis=1)
+        after = (worth[:, :, None] - lost).min(0) - LEFT_ON_DEVICE_COSTS * left
         after[~fits] = -np.inf
-        rows = np.arange(len(nodes))[:, None]
+        rows = np.arange(len(nodes))
         if need.gpu_count == 1:
-            places = after.argmax(1)[:, None]
-            seating.fits[nodes] = fits.any(1)
+            places = after.argmax(1)
+            seating.fits[nodes] = fits[rows, places]
+            seating.places[nodes, 0] = places
+            seating.worth_after[:, nodes] = worth - lost[:, rows, places]
         else:
             places = (-after).argsort(1, kind="stable")[:, : need.gpu_count]
             seating.fits[nodes] = fits.sum(1) >= need.gpu_count
-        seating.places[nodes, : places.shape[1]] = places
-        seating.worth_after[:, nodes] = (worth - lost[rows, places].sum(1)).T
+            seating.places[nodes, : places.shape[1]] = places
+            seating.worth_after[:, nodes] = worth - lost[:, rows[:, None], places].sum(2)
 
     def _fits(self, need: Need, lens: Lens, nodes: Integers) -> Flags:
         fits = self._columns.share[nodes] >= need.gpu_milli

@@ -1,0 +1,49 @@
+"""How long the solver takes for a job of the openb trace, on its cluster and on one ten times as large."""
+
+import time
+from itertools import islice
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from fleetfold_contracts.placing import PlacementStrategy
+from fleetfold_core.solve import Plan
+from tests.bench.measure import Effort, Report, Series, percentile
+from tests.bench.trace import Cluster, arrivals, jobs
+
+SEED = 42
+SIZES = (1, 10)
+NODES = 1213
+
+
+async def measure(folder: Path, effort: Effort) -> Report:
+    """The solver alone, while it learns; and what it takes to say why a job fits nowhere."""
+    del folder
+    series: list[Series] = []
+    for times in SIZES:
+        placed_s, refused_s = _times_s(times, effort.trace_jobs)
+        series += _lines(f"{times * NODES:,} nodes, placed", placed_s)
+        series += _lines(f"{times * NODES:,} nodes, refused", refused_s)
+    return Report(title="A job of the trace, solved", unit="ms", series=tuple(series))
+
+
+def _times_s(times: int, limit: int | None) -> tuple[list[float], list[float]]:
+    order = np.random.default_rng(SEED)
+    cluster = Cluster(order, times)
+    placed_s: list[float] = []
+    refused_s: list[float] = []
+    # The larger cluster gets as many jobs as the smaller one: they are enough to learn all that it learns.
+    for workload in islice(arrivals(jobs("default"), cluster.capacity_milli / times, order), limit):
+        started_s = time.perf_counter()
+        answer = cluster.solve(workload, PlacementStrategy.FRAGMENTATION)
+        (placed_s if isinstance(answer, Plan) else refused_s).append(time.perf_counter() - started_s)
+        cluster.settle(workload, answer)
+    return placed_s, refused_s
+
+
+def _lines(what: str, times_s: list[float]) -> list[Series]:
+    if not times_s:
+        return []
+    figures_s = {"mean": mean(times_s), "p50": percentile(times_s, 50), "p99": percentile(times_s, 99)}
+    return [Series(name=f"{what}, {name}", values=(1000 * value_s,)) for name, value_s in figures_s.items()]
