@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -33,11 +33,13 @@ GPU_BYTES = 16 * 1024**3
 class Cluster:
     """The trace's nodes, and what becomes of jobs on them: solved, checked and folded, as a service does."""
 
-    def __init__(self, order: np.random.Generator | None = None, times: int = 1) -> None:
+    def __init__(
+        self, order: np.random.Generator | None = None, *, times: int = 1, of: Sequence[TraceNode] | None = None
+    ) -> None:
         """`order` shuffles the nodes, of which the first wins where several are as good; each is there so often."""
         self.state = State()
         self.fleets = Fleets(self.state)
-        nodes = sorted(trace_nodes(), key=lambda node: node.name)
+        nodes = sorted(of or trace_nodes(), key=lambda node: node.name)
         if order is not None:
             places: list[int] = order.permutation(len(nodes)).tolist()
             nodes = [nodes[place] for place in places]
