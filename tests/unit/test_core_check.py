@@ -74,11 +74,11 @@ def test_a_bad_plan_is_told_by_its_fault(fault: str) -> None:
 @pytest.mark.parametrize(
     ("constraint", "fault"),
     [
-        ({"device_types": (DeviceType.ROCM,)}, "device b is ruled out by a constraint"),
-        ({"vendors": (Vendor.AMD,)}, "device b is ruled out by a constraint"),
-        ({"models": ("A10",)}, "device b is ruled out by a constraint"),
-        ({"devices": ("a",)}, "device b is ruled out by a constraint"),
-        ({"forbidden_devices": ("b",)}, "device b is ruled out by a constraint"),
+        ({"device_types": (DeviceType.ROCM,)}, "device b is ruled out by the constraint device_types"),
+        ({"vendors": (Vendor.AMD,)}, "device b is ruled out by the constraint vendors"),
+        ({"models": ("A10",)}, "device b is ruled out by the constraint models"),
+        ({"devices": ("a",)}, "device b is ruled out by the constraint devices"),
+        ({"forbidden_devices": ("b",)}, "device b is ruled out by the constraint forbidden_devices"),
         ({"nodes": ("n2",)}, "node n1 is ruled out by a constraint"),
         ({"forbidden_nodes": ("n1",)}, "node n1 is ruled out by a constraint"),
     ],

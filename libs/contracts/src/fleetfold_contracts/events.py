@@ -30,7 +30,7 @@ from fleetfold_contracts.work_events import WorkEvent as WorkEvent
 from fleetfold_contracts.work_events import WorkProgressed as WorkProgressed
 from fleetfold_contracts.work_events import WorkReassigned as WorkReassigned
 from fleetfold_contracts.work_events import WorkRetried as WorkRetried
-from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle, Workload
+from fleetfold_contracts.workloads import Allocation, Change, HostAllocation, Obstacle, Workload
 
 Sequence = Count
 Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -183,6 +183,8 @@ class PlacementRefused(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     workload: Workload
     summary: Text
     obstacles: tuple[Obstacle, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """What would make it fit."""
     stays: bool = False
     """What was refused is a move: the workload stays where it sits."""
     solve_ms: Milliseconds = 0.0

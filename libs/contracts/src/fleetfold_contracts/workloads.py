@@ -268,7 +268,6 @@ class Reason(StrEnum):
     NOT_CHOSEN = "not_chosen"
     FORBIDDEN = "forbidden"
     CORDONED = "cordoned"
-    DRAINING = "draining"
     LOST = "lost"
     NODE_NOT_LIVE = "node_not_live"
     NODE_CPU = "node_cpu"
@@ -276,6 +275,21 @@ class Reason(StrEnum):
     TOO_FEW_TOGETHER = "too_few_together"
     OVER_QUOTA = "over_quota"
     KEPT = "kept"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that would make a refused workload fit. It was tried, on the state that it was refused on."""
+
+    detail: str = ""
+    """In words: `with 3.0 GiB more on gpu-7`."""
+    without: Name | None = None
+    """The constraint to be left out, by the name of its field."""
+    devices: tuple[DeviceId, ...] = ()
+    """One of these would have to change."""
+    more_bytes: Bytes = 0
+    """So much more of its memory would have to be free; 0: it would have to take shards again."""
+    replicas: Count | None = None
+    """So many would fit."""
 
 
 class Obstacle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

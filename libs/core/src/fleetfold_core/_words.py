@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fleetfold_contracts.workloads import Host, Reason, Shard
+from fleetfold_contracts.workloads import Constraints, Host, Reason, Shard
 from fleetfold_core.state import DeviceState, NodeState
 
 NAMED_AT_MOST = 3
@@ -25,11 +25,15 @@ def node_words(node: NodeState, reason: Reason, host: Host) -> str:
             return _needs(host.memory_bytes, node.free_memory_bytes, f"{name} has")
         case Reason.FORBIDDEN:
             return f"{name} is forbidden"
+        case Reason.NO_RACK:
+            return f"{name} has no label `rack`"
         case _:
             return f"{name} is not among those asked for"
 
 
-def device_words(device: DeviceState, reason: Reason, shard: Shard) -> str:  # noqa: C901 - one flat match
+def device_words(  # noqa: C901 - one flat match
+    device: DeviceState, node: NodeState, reason: Reason, shard: Shard, constraints: Constraints
+) -> str:
     """Why a shard cannot sit on a device: `reason` is what `device_reason` gave."""
     match reason:
         case Reason.LOST:
@@ -51,8 +55,51 @@ def device_words(device: DeviceState, reason: Reason, shard: Shard) -> str:  # n
             return f"needs {shard.gpu_milli}/1000 of the GPU, has {device.free_milli}/1000 free"
         case Reason.NO_MEMORY:
             return _needs(shard.memory_bytes, device.free_bytes, "has")
-        case _:
+        case Reason.NOT_CHOSEN:
             return "is not among those asked for"
+        case _:
+            return _ability_words(device, node, reason, constraints)
+
+
+def _ability_words(device: DeviceState, node: NodeState, reason: Reason, constraints: Constraints) -> str:
+    capabilities = device.capabilities
+    match reason:
+        case Reason.COMPUTE_CAPABILITY:
+            told = capabilities.compute_capability
+            has = f"has {told}" if told else "tells none"
+            return f"needs compute capability {constraints.min_compute_capability}, {has}"
+        case Reason.NO_FP64:
+            return _lacks(capabilities.supports_fp64, "64-bit floating point")
+        case Reason.NO_TENSOR_CORES:
+            return _lacks(capabilities.supports_tensor_cores, "tensor cores")
+        case Reason.NO_PRECISION:
+            missing = [precision for precision in constraints.precisions if precision not in capabilities.precisions]
+            return _lacks(False if capabilities.precisions else None, some_of(missing))
+        case Reason.TOO_HOT:
+            celsius = device.sample.temperature_celsius if device.sample is not None else None
+            return f"is at {celsius:g} °C, and {constraints.max_temperature_celsius:g} °C is the limit"
+        case _:
+            return _label_words(device, node, reason, constraints)
+
+
+def _label_words(device: DeviceState, node: NodeState, reason: Reason, constraints: Constraints) -> str:
+    wrong = reason is Reason.WRONG_LABEL
+    for name, values in (constraints.labels if wrong else constraints.forbidden_labels).items():
+        label = label_of(device, node, name)
+        if wrong == (label is None or (bool(values) and label not in values)):
+            has = "has no label" if label is None else f"has {label!r} as label"
+            wanted = f"; wanted is {some_of([repr(value) for value in values])}" if wrong and values else ""
+            return f"{has} {name!r}{wanted}"
+    raise AssertionError(f"no label is against {device.device_id}")
+
+
+def label_of(device: DeviceState, node: NodeState, name: str) -> str | None:
+    """A device's label, or else its node's."""
+    return device.capabilities.labels.get(name, node.node.labels.get(name))
+
+
+def _lacks(told: bool | None, what: str) -> str:
+    return f"does not tell whether it has {what}" if told is None else f"has no {what}"
 
 
 def shard_words(shard: Shard) -> str:

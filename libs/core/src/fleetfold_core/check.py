@@ -11,9 +11,14 @@ from fleetfold_contracts.workloads import (
     Constraints,
     Host,
     HostAllocation,
+    Shard,
     Workload,
+    name_shards,
     shard_ids,
 )
+from fleetfold_core._check.abilities import broken_constraints
+from fleetfold_core._check.cut import check_cut
+from fleetfold_core._check.replicas import check_replicas
 from fleetfold_core.solve import Plan
 from fleetfold_core.state import DeviceState, NodeState, State
 
@@ -31,20 +36,35 @@ def check(state: State, workload: Workload, plan: Plan) -> list[str]:
         faults += (f"device {device_id} {fault}" for fault in _device_faults(state, workload, device_id, on_device))
     faults += _host_faults(workload.host, plan.host)
     faults += _node_faults(state, workload, plan)
+    faults += check_replicas(state, workload, plan.allocations)
     return faults
 
 
 def _shard_faults(workload: Workload, allocations: Sequence[Allocation]) -> Iterator[str]:
-    asked = dict(zip(shard_ids(workload), workload.shards, strict=True))
+    if workload.model is None:
+        names = shard_ids(workload)
+        asked = dict(zip(names, workload.shards * workload.replicas, strict=True))
+        whole = workload.constraints.exclusive
+        yield from (
+            f"shard {allocation.shard_id} is given other than it asks for"
+            for allocation in allocations
+            if allocation.shard_id in asked and _given(allocation) != _wanted(asked[allocation.shard_id], whole=whole)
+        )
+    else:
+        names = name_shards([str(place) for place in range(len(allocations) // workload.replicas)], workload.replicas)
+        yield from check_cut(workload, allocations, names)
     seen = Counter(allocation.shard_id for allocation in allocations)
-    yield from (f"shard {shard_id} has no device" for shard_id in asked if shard_id not in seen)
-    yield from (f"shard {shard_id} was not asked for" for shard_id in seen if shard_id not in asked)
+    yield from (f"shard {shard_id} has no device" for shard_id in names if shard_id not in seen)
+    yield from (f"shard {shard_id} was not asked for" for shard_id in seen if shard_id not in set(names))
     yield from (f"shard {shard_id} sits in {count} places" for shard_id, count in seen.items() if count > 1)
-    for allocation in allocations:
-        shard = asked.get(allocation.shard_id)
-        given = (allocation.memory_bytes, allocation.gpu_milli)
-        if shard is not None and given != (shard.memory_bytes, shard.gpu_milli):
-            yield f"shard {allocation.shard_id} is given other than it asks for"
+
+
+def _given(allocation: Allocation) -> tuple[int, int]:
+    return allocation.memory_bytes, allocation.gpu_milli
+
+
+def _wanted(shard: Shard, *, whole: bool) -> tuple[int, int]:
+    return shard.memory_bytes, WHOLE_GPU_MILLI if whole else shard.gpu_milli
 
 
 def _device_faults(
@@ -58,23 +78,12 @@ def _device_faults(
         yield "is not on the node that is named"
     if device.lost is not None or device.fault is not None or device.cordoned is not None:
         yield "is lost, faulted or cordoned"
-    if not _is_allowed(device, workload.constraints):
-        yield "is ruled out by a constraint"
+    node = state.nodes[device.node_id]
+    for name in broken_constraints(device, node, workload.constraints):
+        yield f"is ruled out by the constraint {name}"
     if workload.constraints.one_shard_per_device and len(on_device) > 1:
         yield "has several shards, and one a device was asked for"
     yield from _room_faults(device, on_device)
-
-
-def _is_allowed(device: DeviceState, constraints: Constraints) -> bool:
-    capabilities = device.capabilities
-    wanted = (
-        (constraints.device_types, capabilities.device_type),
-        (constraints.vendors, capabilities.vendor),
-        (constraints.models, capabilities.model),
-        (constraints.devices, capabilities.device_id),
-    )
-    forbidden = capabilities.device_id in constraints.forbidden_devices
-    return not forbidden and all(value in allowed for allowed, value in wanted if allowed)
 
 
 def _room_faults(device: DeviceState, on_device: Sequence[Allocation]) -> Iterator[str]:
@@ -99,7 +108,7 @@ def _host_faults(asked: Host, given: HostAllocation | None) -> Iterator[str]:
 def _node_faults(state: State, workload: Workload, plan: Plan) -> Iterator[str]:
     nodes: set[NodeId] = {allocation.node_id for allocation in plan.allocations}
     nodes |= {plan.host.node_id} if plan.host is not None else set()
-    if len(nodes) > 1 and (workload.constraints.same_node or plan.host is not None):
+    if len(nodes) > 1 and plan.host is not None:
         yield "several nodes are used, and it must be one"
     for node_id in sorted(nodes):
         node = state.node_in(workload.pool, node_id)

@@ -6,12 +6,19 @@ from typing import NamedTuple
 from fleetfold_contracts.answers import Verdict
 from fleetfold_contracts.workloads import Reason, Workload
 from fleetfold_core._words import node_words
-from fleetfold_core.feasible import device_reason, largest_shard, node_reason, obstacle
+from fleetfold_core.feasible import (
+    device_reason,
+    needs_devices,
+    needs_rack,
+    node_reason,
+    obstacle,
+    telling_shard,
+)
 from fleetfold_core.state import DeviceState, NodeState, State
 
 
 class Miss(NamedTuple):
-    """A device that cannot take the largest shard; for a workload without shards a node that cannot take it."""
+    """A device that cannot take the most demanding shard; for a workload without shards a node that cannot take it."""
 
     reason: Reason
     left: int
@@ -20,7 +27,9 @@ class Miss(NamedTuple):
 
 
 def explain(state: State, workload: Workload) -> list[Verdict]:
-    """Why each device cannot take the largest shard of a workload, in the order of their ids.
+    """Why each device cannot take the most demanding shard of a workload, in the order of their ids.
+
+    Of a model that is to be cut it is the least part that is asked for.
 
     A device that can take it is left out. For a workload without shards it is the nodes that are named.
     """
@@ -32,30 +41,33 @@ def explain(state: State, workload: Workload) -> list[Verdict]:
 
 def misses(state: State, workload: Workload) -> Iterator[Miss]:
     """Each place that `explain` names, without the words."""
-    if not workload.shards:
+    if not needs_devices(workload):
         yield from _node_misses(state, workload)
         return
-    shard = largest_shard(workload)
+    shard = telling_shard(workload)
     closed = {miss.place_id: miss.reason for miss in _node_misses(state, workload)}
     for device in state.devices_in(workload.pool):
-        reason = closed.get(device.node_id) or device_reason(device, shard, workload.constraints)
+        node = state.nodes[device.node_id]
+        reason = closed.get(device.node_id) or device_reason(device, node, shard, workload.constraints)
         if reason is not None:
-            yield Miss(reason, _left(reason, state.nodes[device.node_id], device), device.device_id)
+            yield Miss(reason, _left(reason, node, device), device.device_id)
 
 
 def in_words(state: State, workload: Workload, miss: Miss) -> str:
     """A miss in words, with the numbers."""
-    if not workload.shards:
+    if not needs_devices(workload):
         return node_words(state.nodes[miss.place_id], miss.reason, workload.host)
     device = state.devices[miss.place_id]
-    found = obstacle(state, device, largest_shard(workload), workload.constraints, workload.host)
+    if miss.reason is Reason.NO_RACK:
+        return node_words(state.nodes[device.node_id], miss.reason, workload.host)
+    found = obstacle(state, device, telling_shard(workload), workload.constraints, workload.host)
     assert found is not None, f"{miss.place_id} was missed by {miss.reason}"
     return found[1]
 
 
 def _node_misses(state: State, workload: Workload) -> Iterator[Miss]:
     for node in state.nodes_in(workload.pool):
-        reason = node_reason(node, workload.constraints, workload.host)
+        reason = node_reason(node, workload.constraints, workload.host, in_rack=needs_rack(workload))
         if reason is not None:
             yield Miss(reason, _left(reason, node, None), node.node.node_id)
 

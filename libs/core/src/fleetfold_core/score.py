@@ -39,7 +39,7 @@ def score(device: DeviceState) -> Score:
     nor used by others. A device that does not tell its utilization counts as half busy. One that does not tell its
     temperature counts as cool: heat is the exception, and a sensor alone should win nobody a place.
     """
-    memory, idle, penalty = _terms(device)
+    memory, idle, penalty = score_parts(device)
     absent = tuple(name for name in SCORED_READINGS if getattr(device.sample, name, None) is None)
     return Score(value=score_value(device), memory=memory, idle=idle, penalty=penalty, absent=absent)
 
@@ -48,7 +48,7 @@ def score_value(device: DeviceState) -> float:
     """The value of `score` alone, for whoever compares many."""
     if not device.capabilities.max_memory_bytes:
         return 0.0
-    memory, idle, penalty = _terms(device)
+    memory, idle, penalty = score_parts(device)
     return min(1.0, max(0.0, (MEMORY_WEIGHT * memory + IDLE_WEIGHT * idle) * penalty))
 
 
@@ -61,7 +61,8 @@ def best_device(state: State, needed_bytes: int) -> DeviceId | None:
     return best if negated_score < 0 else None
 
 
-def _terms(device: DeviceState) -> tuple[float, float, float]:
+def score_parts(device: DeviceState) -> tuple[float, float, float]:
+    """The share of memory that is free, the share of compute that is idle, and the penalty for heat."""
     sample = device.sample
     busy_percent, celsius = None, None
     if sample is not None:

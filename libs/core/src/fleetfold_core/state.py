@@ -22,7 +22,7 @@ from fleetfold_contracts.ids import (
 from fleetfold_contracts.inventory import Capabilities, Link, Node
 from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.samples import Sample
-from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, HostAllocation, Obstacle, Workload
+from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Allocation, Change, HostAllocation, Obstacle, Workload
 from fleetfold_core.jobs import Job
 
 Run = tuple[int, int]
@@ -210,6 +210,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
     summary: str
     obstacles: tuple[Obstacle, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """What would make it fit, as far as it was tried."""
     at: datetime | None = None
     """When the log took it; absent while it is a solver's answer alone."""
 

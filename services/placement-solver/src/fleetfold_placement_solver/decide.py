@@ -7,6 +7,7 @@ from fleetfold_contracts.workloads import Workload
 from fleetfold_core.heal import Out, elsewhere, must_go, reasons
 from fleetfold_core.queue import kept_before
 from fleetfold_core.rebalance import proposals
+from fleetfold_core.solve import suggest
 from fleetfold_core.state import Placement, Refusal, State
 from fleetfold_placement_solver import places
 from fleetfold_placement_solver.seating import attempt, queued
@@ -64,7 +65,7 @@ def _place(state: State, command: cmd.Place) -> PlaceOutcome:
     if isinstance(answer, evt.PlacementDecided):
         return answer
     if not command.wait:
-        return _refused(state, answer)
+        return _refused(state, suggest(state, answer))
     if len(state.queue) >= MAX_QUEUED:
         raise ContractError(
             f"{MAX_QUEUED:,} workloads wait already: ask again when some of them have a place", "$.wait"
@@ -101,6 +102,7 @@ def _refused(state: State, refusal: Refusal, *, stays: bool = False) -> evt.Plac
         workload=refusal.workload,
         summary=refusal.summary,
         obstacles=refusal.obstacles,
+        changes=refusal.changes,
         stays=stays,
         decided_at_sequence=state.position,
     )

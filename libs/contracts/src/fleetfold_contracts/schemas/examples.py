@@ -14,6 +14,7 @@ from fleetfold_contracts.samples import Absence, DeviceHealth, DeviceProcess, No
 from fleetfold_contracts.schemas import work_examples
 from fleetfold_contracts.workloads import (
     Allocation,
+    Change,
     Constraints,
     Cut,
     Host,
@@ -188,6 +189,11 @@ EVENTS: tuple[evt.Event, ...] = (
         workload=_TO_BE_CUT,
         summary="no device takes a layer",
         obstacles=_OBSTACLES,
+        changes=(
+            Change(detail="with 16.0 GiB more on node-7-gpu-0", devices=(_FIRST_GPU,), more_bytes=16 * GIB),
+            Change(detail="without `vendors: nvidia`", without="vendors"),
+            Change(detail="with 1 of 2 replicas", replicas=1),
+        ),
         stays=True,
         solve_ms=1.25,
         decided_at_sequence=4711,

@@ -52,7 +52,13 @@ def placement_refused(state: State, event: evt.PlacementRefused, at: At) -> str 
     count_arrival(state, event.workload)
     state.queue.pop(key, None)
     state.refusals.pop(key, None)
-    state.refusals[key] = Refusal(workload=event.workload, summary=event.summary, obstacles=event.obstacles, at=at.time)
+    state.refusals[key] = Refusal(
+        workload=event.workload,
+        summary=event.summary,
+        obstacles=event.obstacles,
+        changes=event.changes,
+        at=at.time,
+    )
     state.released.pop(key, None)
     keep_newest(state.refusals, REFUSALS_KEPT)
     return None

@@ -3,28 +3,31 @@
 from collections.abc import Sequence
 
 from fleetfold_contracts.workloads import Obstacle, Reason, Workload
-from fleetfold_core._solve.seating import Seat
+from fleetfold_core._solve.find import Answer
+from fleetfold_core._solve.problem import Problem
 from fleetfold_core._words import shard_words, some_of
 from fleetfold_core.explain import Miss, in_words, misses
-from fleetfold_core.feasible import largest_shard
+from fleetfold_core.feasible import needs_devices, telling_shard
 from fleetfold_core.state import Refusal, State
 
 
-def refuse(state: State, workload: Workload, most_seated: Sequence[Seat] = (), *, proven: bool = True) -> Refusal:
+def refuse(state: State, workload: Workload, problem: Problem | None = None, answer: Answer | None = None) -> Refusal:
     """Refuse a workload for which no way was found.
 
-    `most_seated` is as far as the solver came; without `proven` a way may exist that it did not find.
+    `answer` is as far as the solvers came with its `problem`: unless it is proven, there may be a way that they missed.
+    Without one, no node alone has room for all.
     """
     obstacles = _obstacles(state, workload)
-    place_count = len(state.devices_in(workload.pool) if workload.shards else state.nodes_in(workload.pool))
+    place_count = len(state.devices_in(workload.pool) if needs_devices(workload) else state.nodes_in(workload.pool))
     fitting_count = place_count - sum(obstacle.count for obstacle in obstacles)
     if not fitting_count:
         summary = _none_fits(workload, place_count, obstacles)
         return Refusal(workload=workload, summary=summary, obstacles=tuple(obstacles))
-    together = _too_few_together(workload, fitting_count, most_seated)
-    summary = f"{fitting_count} devices have room for the largest shard, and not for all together: {together.detail}"
-    if not proven:
-        summary += "; the search was stopped, so there may be a way"
+    together = _too_few_together(workload, fitting_count, problem, answer)
+    what = "a part of it" if workload.model is not None else "the largest shard"
+    summary = f"{fitting_count} devices have room for {what}, and not for all together: {together.detail}"
+    if answer is not None and not answer.proven:
+        summary += "; none was found before the search was stopped, so there may be a way"
     return Refusal(workload=workload, summary=summary, obstacles=(together, *obstacles))
 
 
@@ -42,19 +45,24 @@ def _obstacle(state: State, workload: Workload, group: Sequence[Miss]) -> Obstac
     return Obstacle(reason=nearest.reason, count=len(group), nearest=nearest.place_id, detail=detail)
 
 
-def _too_few_together(workload: Workload, fitting_count: int, most_seated: Sequence[Seat]) -> Obstacle:
-    on_one_node = workload.constraints.same_node and most_seated
-    nearest = most_seated[0].node_id if on_one_node else None
+def _too_few_together(
+    workload: Workload, fitting_count: int, problem: Problem | None, answer: Answer | None
+) -> Obstacle:
+    if problem is None or answer is None:
+        detail = "no node has room for all its shards"
+        return Obstacle(reason=Reason.TOO_FEW_TOGETHER, count=fitting_count, detail=detail)
+    on_one_node = workload.constraints.same_node and workload.replicas == 1 and answer.seats
+    nearest = problem.spots[min(answer.seats.values())].node_id if on_one_node else None
     where = f" on node {nearest}" if on_one_node else ""
-    detail = f"{len(most_seated)} of {len(workload.shards)} shards find a place{where}"
+    detail = f"{len(answer.seats)} of {len(problem.needs)} shards find a place{where}"
     return Obstacle(reason=Reason.TOO_FEW_TOGETHER, count=fitting_count, nearest=nearest, detail=detail)
 
 
 def _none_fits(workload: Workload, place_count: int, obstacles: Sequence[Obstacle]) -> str:
-    places = "device" if workload.shards else "node"
+    places = "device" if needs_devices(workload) else "node"
     if not place_count:
         return f"there is no {places} in pool {workload.pool!r}"
-    what = f"a shard of {shard_words(largest_shard(workload))}" if workload.shards else "it"
+    what = f"a shard of {shard_words(telling_shard(workload))}" if needs_devices(workload) else "it"
     return f"no {places} can take {what}: {some_of([_in_short(obstacle) for obstacle in obstacles], '; ')}"
 
 

@@ -1,20 +1,11 @@
-"""The search for a way to seat shards where greedy found none: exact, while its steps last."""
+"""The search for room where packing found none: exact, while its steps last. For shards that need no neighbours."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from fleetfold_contracts.ids import DeviceId
-from fleetfold_core._solve.seating import Party, Ranked, Seat, seat
-from fleetfold_core.feasible import room_reason
-from fleetfold_core.state import DeviceState
+from fleetfold_core._solve.problem import Problem, Room, Rooms, Seats, most_demanding_first
 
 MAX_DEPTH = 100
 """More shards than this are not searched for: each is a level of the search."""
-
-Room = tuple[int, int, bool, bool]
-"""All that decides what a device takes: free bytes, free share, whether one shard has it whole, whether it is empty."""
-
-Holding = dict[DeviceId, tuple[Room, DeviceState]]
-"""The devices that were given shards: the room that they had before, and what they are now."""
 
 Situation = tuple[int, tuple[tuple[Room, Room], ...]]
 """How many shards are seated, and the rooms that this changed: all that decides whether the others find a seat."""
@@ -23,77 +14,82 @@ Situation = tuple[int, tuple[tuple[Room, Room], ...]]
 class Search:
     """A search, depth first, that gives up when its steps are used up: steps, so that no clock decides."""
 
-    def __init__(self, party: Party, budget_steps: int) -> None:
-        """A step is a look at whether one device takes one shard."""
-        self._party = party
+    def __init__(self, problem: Problem, budget_steps: int) -> None:
+        """A step is a look at whether one spot takes one shard."""
+        self._problem = problem
+        self._order = most_demanding_first(problem.needs)
         self._steps_left = budget_steps
-        self.gave_up = len(party.shards) > MAX_DEPTH
+        self.gave_up = len(problem.needs) > MAX_DEPTH
+        self._rooms = Rooms(problem)
+        self._spots: Sequence[int] = ()
+        self._before: dict[int, Room] = {}
         self._hopeless: set[tuple[Room, ...]] = set()
         self._dead_ends: set[Situation] = set()
 
-    def run(self, devices: Iterable[Ranked]) -> list[Seat]:
-        """Seats for all shards on these devices; none when it finds no way.
+    def run(self, spots: Sequence[int]) -> Seats | None:
+        """Seats for all shards on these spots; none when it finds no way.
 
-        The device with the least room is tried first: greedy has failed, so room is short, and scores come second.
+        The spot with the least room is tried first: packing has failed, so room is short, and scores come second.
         """
-        ordered = sorted(devices, key=lambda entry: (_room(entry[-1]), entry))
-        tightest_first = [device for _, _, device in ordered]
-        rooms = tuple(map(_room, tightest_first))
-        if self.gave_up or rooms in self._hopeless or not self._may_hold(tightest_first):
-            return []
+        self._spots = sorted(spots, key=lambda spot: (self._room(spot), spot))
+        rooms = tuple(map(self._room, self._spots))
+        if self.gave_up or rooms in self._hopeless or not self._may_hold():
+            return None
         self._dead_ends.clear()
-        seats = self._seat_rest(tightest_first, {}, [])
-        if not seats:
+        seats = self._seat_rest({})
+        if seats is None:
             self._hopeless.add(rooms)
         return seats
 
-    def _may_hold(self, devices: Sequence[DeviceState]) -> bool:
-        shards = self._party.shards
-        if self._party.one_each and len(devices) < len(shards):
-            return False
-        free_bytes = sum(device.free_bytes for device in devices)
-        free_milli = sum(device.free_milli for device in devices)
-        asked_bytes = sum(shard.memory_bytes for shard in shards)
-        return free_bytes >= asked_bytes and free_milli >= sum(shard.gpu_milli for shard in shards)
+    def _room(self, spot: int) -> Room:
+        return self._rooms.room(spot)
 
-    def _seat_rest(self, devices: Sequence[DeviceState], holding: Holding, seats: list[Seat]) -> list[Seat]:
-        if len(seats) == len(self._party.order):
-            return seats
-        situation = len(seats), tuple(sorted((before, _room(now)) for before, now in holding.values()))
+    def _may_hold(self) -> bool:
+        needs = self._problem.needs
+        if self._problem.one_each and len(self._spots) < len(needs):
+            return False
+        free_bytes = sum(self._rooms.free_bytes[spot] for spot in self._spots)
+        free_milli = sum(self._rooms.free_milli[spot] for spot in self._spots)
+        asked_bytes = sum(shard.memory_bytes for shard in needs)
+        return free_bytes >= asked_bytes and free_milli >= sum(shard.gpu_milli for shard in needs)
+
+    def _seat_rest(self, seats: Seats) -> Seats | None:
+        if len(seats) == len(self._order):
+            return dict(seats)
+        situation = len(seats), tuple(sorted((before, self._room(spot)) for spot, before in self._before.items()))
         if situation in self._dead_ends:
-            return []
-        index = self._party.order[len(seats)]
-        for before, device in self._choices(devices, holding, index):
-            seated = {device.device_id: (before, self._party.seated(device, index))}
-            found = self._seat_rest(devices, holding | seated, [*seats, seat(index, device)])
-            if found or self.gave_up:
+            return None
+        index = self._order[len(seats)]
+        for spot in self._choices(index):
+            found = self._try(seats, index, spot)
+            if found is not None or self.gave_up:
                 return found
         self._dead_ends.add(situation)
-        return []
+        return None
 
-    def _choices(
-        self, devices: Sequence[DeviceState], holding: Holding, index: int
-    ) -> Iterator[tuple[Room, DeviceState]]:
-        """The devices that take a shard, one of each room: those with the same room lead to the same."""
-        shard = self._party.shards[index]
+    def _try(self, seats: Seats, index: int, spot: int) -> Seats | None:
+        shard, before = self._problem.needs[index], self._room(spot)
+        is_first = self._before.setdefault(spot, before) is before
+        self._rooms.take(spot, shard)
+        found = self._seat_rest(seats | {index: spot})
+        self._rooms.leave(spot, shard, empty=before[2])
+        if is_first:
+            del self._before[spot]
+        return found
+
+    def _choices(self, index: int) -> Iterator[int]:
+        """The spots that take a shard, one of each room: those with the same room lead to the same."""
+        shard = self._problem.needs[index]
         tried: set[Room] = set()
-        for device in devices:
+        for spot in self._spots:
             if not self._step():
                 return
-            held = holding.get(device.device_id)
-            if held is not None and self._party.one_each:
-                continue
-            before, now = held or (_room(device), device)
-            room = _room(now)
-            if room not in tried and room_reason(now, shard) is None:
+            room = self._room(spot)
+            if room not in tried and self._rooms.fits(spot, shard):
                 tried.add(room)
-                yield before, now
+                yield spot
 
     def _step(self) -> bool:
         self._steps_left -= 1
         self.gave_up = self._steps_left < 0
         return not self.gave_up
-
-
-def _room(device: DeviceState) -> Room:
-    return device.free_bytes, device.free_milli, device.whole, not device.shards

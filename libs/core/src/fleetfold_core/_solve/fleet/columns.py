@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from fleetfold_contracts.ids import DeviceId, PoolId
 from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Shard
-from fleetfold_core.feasible import ANYWHERE, NOTHING, device_reason, node_reason
+from fleetfold_core.feasible import ANYWHERE, NOTHING, node_reason, out_of_use, room_reason
 from fleetfold_core.state import DeviceState, NodeState, State
 from fleetfold_core.touched import Touched
 
@@ -126,7 +126,7 @@ def _devices_by_node(state: State, pool: PoolId, nodes: Iterable[NodeState]) -> 
 
 
 def _share(device: DeviceState) -> int:
-    if device_reason(device, A_WORD, ANYWHERE) is not None:
+    if (out_of_use(device) or room_reason(device, A_WORD)) is not None:
         return CLOSED
     return min(device.free_milli, WHOLE_GPU_MILLI - 1) if device.shards else WHOLE_GPU_MILLI
 

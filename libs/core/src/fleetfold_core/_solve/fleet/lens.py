@@ -77,7 +77,7 @@ class Lenses:
 
     def _devices_left(self, constraints: Constraints) -> Flags:
         whatever_id = msgspec.structs.replace(constraints, devices=(), forbidden_devices=())
-        kinds_left = [device_reason(device, A_WORD, whatever_id) is None for device, _ in self._kinds]
+        kinds_left = [device_reason(device, node, A_WORD, whatever_id) is None for device, node in self._kinds]
         left = np.array([*kinds_left, False])[self._kind_of_place]  # the last stands for a place without a device
         if constraints.devices:
             left &= self._places(constraints.devices)
