@@ -104,7 +104,8 @@ def jobs(trace: str) -> tuple[Workload, ...]:
 def rows(trace: str) -> Iterator[dict[str, str]]:
     """A list of jobs as it was published."""
     with gzip.open(DATA / f"openb_pod_list_{trace}.csv.gz", "rt", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
+        for row in csv.DictReader(file):
+            yield {"gpu_spec": "", **row}  # some of the lists have no such column
 
 
 def arrivals(listed: tuple[Workload, ...], until_milli: float, order: np.random.Generator) -> Iterator[Workload]:
