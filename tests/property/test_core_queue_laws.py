@@ -15,9 +15,10 @@ from fleetfold_contracts.workloads import WHOLE_GPU_MILLI, Constraints, Host, Sh
 from fleetfold_core.check import check
 from fleetfold_core.fold import fold
 from fleetfold_core.preempt import make_room
-from fleetfold_core.queue import in_order, seat, way_in
+from fleetfold_core.queue import seat, way_in
 from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import At, Placement, State
+from fleetfold_core.turns import in_order
 from fleetfold_core.whatif import without
 from fleetfold_placement_solver.attend import Look, Said, attend
 from fleetfold_placement_solver.decide import decide

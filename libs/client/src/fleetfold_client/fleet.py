@@ -44,6 +44,7 @@ from fleetfold_contracts.commands import (
     Command,
     Cordon,
     Distribute,
+    Move,
     Place,
     Release,
     Retry,
@@ -60,6 +61,9 @@ from fleetfold_contracts.events import (
     Event,
     NodeTransferred,
     PlacementDecided,
+    PlacementMoved,
+    PlacementPreviewed,
+    PlacementQueued,
     PlacementRefused,
     PlacementReleased,
     WorkCancelled,
@@ -70,6 +74,7 @@ from fleetfold_contracts.facts import FactsAnswer, FactsQuery
 from fleetfold_contracts.figures import AggregateAnswer, AggregateQuery, TopologyAnswer, TopologyQuery
 from fleetfold_contracts.history import HistoryAnswer, HistoryQuery
 from fleetfold_contracts.ids import DEFAULT_POOL
+from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.subjects import DEFAULT_ROOT, Subjects
 from fleetfold_contracts.workloads import Workload
 
@@ -126,11 +131,61 @@ class Fleet:
             await bus.close()
 
     async def place(
-        self, workload: Workload, *, command_id: str | None = None, timeout_s: float = COMMAND_TIMEOUT_S
-    ) -> PlacementDecided | PlacementRefused:
-        """Put a workload on devices, whole or not at all."""
-        outcome = await self.do(Place(workload=workload, command_id=command_id), timeout_s=timeout_s)
-        return _expect(outcome, PlacementDecided, PlacementRefused)
+        self,
+        workload: Workload,
+        *,
+        strategy: PlacementStrategy = PlacementStrategy.SCORE,
+        wait: bool = False,
+        deadline_s: float | None = None,
+        preempt: bool = False,
+        command_id: str | None = None,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> PlacementDecided | PlacementRefused | PlacementQueued:
+        """Put a workload on devices, whole or not at all.
+
+        With `wait` it is queued where it does not fit, and nobody waits here for the end of that: `watch` tells.
+        """
+        command = Place(
+            workload=workload,
+            strategy=strategy,
+            wait=wait,
+            deadline_s=deadline_s,
+            preempt=preempt,
+            command_id=command_id,
+        )
+        outcome = await self.do(command, timeout_s=timeout_s)
+        return _expect(outcome, PlacementDecided, PlacementRefused, PlacementQueued)
+
+    async def preview(
+        self, command: Place, *, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> PlacementDecided | PlacementRefused | PlacementQueued:
+        """What would come of a command to place something, asked now. Nothing is changed."""
+        command = msgspec.structs.replace(command, dry_run=True)
+        previewed = _expect(await self.do(command, timeout_s=timeout_s), PlacementPreviewed)
+        outcome = previewed.decided or previewed.refused or previewed.queued
+        if outcome is None:
+            raise ServiceError("a preview without an outcome")
+        return outcome
+
+    async def move(
+        self,
+        workload_id: str,
+        *,
+        avoid_devices: Sequence[str] = (),
+        avoid_nodes: Sequence[str] = (),
+        pool: str = DEFAULT_POOL,
+        command_id: str | None = None,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> PlacementMoved | PlacementRefused:
+        """Put a placed workload elsewhere: off what it is to avoid, or off all that it sits on."""
+        command = Move(
+            workload_id=workload_id,
+            avoid_devices=tuple(avoid_devices),
+            avoid_nodes=tuple(avoid_nodes),
+            pool=pool,
+            command_id=command_id,
+        )
+        return _expect(await self.do(command, timeout_s=timeout_s), PlacementMoved, PlacementRefused)
 
     async def release(
         self,

@@ -146,6 +146,23 @@ class PlacementView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     allocations: tuple[Allocation, ...] = ()
     host: HostAllocation | None = None
     decided_at: Instant | None = None
+    degraded: str | None = None
+    """Why it must move, and why it has not yet."""
+
+
+class QueuedView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A workload that waits for a place."""
+
+    workload_id: WorkloadId
+    pool: PoolId
+    priority: int = 0
+    since: Instant | None = None
+    deadline: Instant | None = None
+    summary: str = ""
+    """What stands in the way."""
+    kept_devices: tuple[DeviceId, ...] = ()
+    """What it waits for: those behind it may not sit there."""
+    preempted_by: WorkloadId | None = None
 
 
 class WorkView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -263,6 +280,8 @@ class StateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     pools: tuple[PoolView, ...] = ()
     nodes: tuple[NodeView, ...] = ()
     placements: tuple[PlacementView, ...] = ()
+    queue: tuple[QueuedView, ...] = ()
+    """Those who wait, pool by pool, the first first. Degraded placements come before them."""
     works: tuple[WorkView, ...] = ()
     parked: tuple[ParkedView, ...] = ()
     """The newest events that could not be folded."""
@@ -312,7 +331,7 @@ class ExplainAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     position: Count
     workload_id: WorkloadId
     status: str
-    """`placed`, `refused` or `released`."""
+    """`placed`, `degraded`, `waiting`, `refused` or `released`."""
     summary: str
     allocations: tuple[Allocation, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()

@@ -7,21 +7,18 @@ and shrinks with each of these placements that ends.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from fleetfold_contracts.ids import DeviceId, NodeId, PoolId, WorkloadId
+from fleetfold_contracts.ids import DeviceId, NodeId, WorkloadId
 from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.workloads import Host, Obstacle, Reason, Workload
 from fleetfold_core._words import some_of
 from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import Placement, Queued, Refusal, State
+from fleetfold_core.turns import ahead_of
 from fleetfold_core.whatif import without
-
-Turn = tuple[bool, int, datetime, WorkloadId]
-"""By this those who wait are ordered: the displaced first, then the important ones, then the older ones."""
 
 
 class Kept(NamedTuple):
@@ -53,26 +50,6 @@ class Kept(NamedTuple):
 
 
 NOTHING_KEPT = Kept()
-
-
-def turn(queued: Queued) -> Turn:
-    """When it is the turn of one that waits: the least first."""
-    displaced = queued.preempted_by is not None
-    return not displaced, -queued.workload.priority, queued.since, queued.workload.workload_id
-
-
-def in_order(state: State, pool: PoolId) -> list[Queued]:
-    """Those who wait in a pool, the first first."""
-    return sorted((queued for (of_pool, _), queued in state.queue.items() if of_pool == pool), key=turn)
-
-
-def ahead_of(state: State, workload: Workload) -> list[Queued]:
-    """Those who come before a workload: it waits already, or would be the youngest."""
-    waiting = in_order(state, workload.pool) if state.queue else []
-    own = state.queue.get((workload.pool, workload.workload_id))
-    if own is not None:
-        return [queued for queued in waiting if turn(queued) < turn(own)]
-    return [queued for queued in waiting if turn(queued)[:2] <= (True, -workload.priority)]
 
 
 def kept_before(state: State, workload: Workload) -> Kept:

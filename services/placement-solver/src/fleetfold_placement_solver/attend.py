@@ -13,9 +13,10 @@ import msgspec
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DeviceId, NodeId
 from fleetfold_core.heal import Out, avoiding, drained, elsewhere, must_go, out_of_use, reasons, sitting_on
-from fleetfold_core.queue import in_order, kept_before, way_in
+from fleetfold_core.queue import kept_before, way_in
 from fleetfold_core.solve import Plan
 from fleetfold_core.state import Placement, Queued, Refusal, State
+from fleetfold_core.turns import in_order
 from fleetfold_core.whatif import without
 from fleetfold_placement_solver.seating import attempt, queued
 

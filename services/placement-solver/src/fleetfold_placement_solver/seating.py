@@ -8,10 +8,11 @@ from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.workloads import Reason, Workload
 from fleetfold_core.check import check
 from fleetfold_core.preempt import make_room
-from fleetfold_core.queue import ahead_of, kept_before, seat, way_in
+from fleetfold_core.queue import kept_before, seat, way_in
 from fleetfold_core.quota import over_quota
 from fleetfold_core.solve import Plan
 from fleetfold_core.state import Placement, Refusal, State
+from fleetfold_core.turns import ahead_of
 from fleetfold_core.whatif import without
 
 

@@ -9,6 +9,7 @@ View = TypeVar("View")
 
 WHOLE_BYTES = 700_000
 LIST_BYTES = 250_000
+QUEUE_BYTES = 60_000
 """What a list may take, of which an answer has up to three."""
 
 

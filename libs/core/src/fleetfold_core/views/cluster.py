@@ -12,13 +12,15 @@ from fleetfold_contracts.answers import (
     ParkedView,
     PlacementView,
     PoolView,
+    QueuedView,
     StateAnswer,
     Summary,
     WorkView,
 )
 from fleetfold_contracts.ids import DEFAULT_POOL, NodeId
-from fleetfold_core.state import NodeState, Placement, State, WorkState
-from fleetfold_core.views._fitting import LIST_BYTES, fitting, newest
+from fleetfold_core.state import NodeState, Placement, Queued, State, WorkState
+from fleetfold_core.turns import in_order
+from fleetfold_core.views._fitting import LIST_BYTES, QUEUE_BYTES, fitting, newest
 from fleetfold_core.views.figures import aggregate
 
 PARKED_SHOWN = 5
@@ -34,6 +36,7 @@ def cluster(state: State) -> StateAnswer:
         pools=pools(state),
         nodes=fitting(nodes, LIST_BYTES)[0],
         placements=newest(map(placement_view, reversed(state.placements.values())), LIST_BYTES),
+        queue=fitting(map(queued_view, in_order(state)), QUEUE_BYTES)[0],
         works=newest(map(_work, reversed(state.works.values())), LIST_BYTES),
         parked=tuple(ParkedView(sequence=one.sequence, reason=one.reason) for one in state.parked[-PARKED_SHOWN:]),
     )
@@ -97,14 +100,30 @@ def node_view(node: NodeState, device_count: int) -> NodeView:
     )
 
 
+def queued_view(queued: Queued) -> QueuedView:
+    """A workload that waits."""
+    return QueuedView(
+        workload_id=queued.workload.workload_id,
+        pool=queued.workload.pool,
+        priority=queued.workload.priority,
+        since=queued.since,
+        deadline=queued.deadline,
+        summary=queued.summary,
+        kept_devices=queued.kept_devices,
+        preempted_by=queued.preempted_by,
+    )
+
+
 def placement_view(placement: Placement) -> PlacementView:
     """A placement as it is shown."""
+    degraded = placement.degraded
     return PlacementView(
         workload_id=placement.workload.workload_id,
         pool=placement.workload.pool,
         allocations=placement.allocations,
         host=placement.host,
         decided_at=placement.decided_at,
+        degraded=degraded and "; ".join(filter(None, (degraded.reason, degraded.summary))),
     )
 
 

@@ -2,8 +2,9 @@
 
 from fleetfold_contracts.answers import ExplainAnswer, ExplainQuery
 from fleetfold_contracts.codec import ContractError
+from fleetfold_core._words import some_of
 from fleetfold_core.explain import explain as explain_refusal
-from fleetfold_core.state import Placement, Refusal, State
+from fleetfold_core.state import Placement, Queued, Refusal, State
 from fleetfold_core.views._fitting import WHOLE_BYTES, fitting
 
 
@@ -16,6 +17,9 @@ def explain(state: State, query: ExplainQuery) -> ExplainAnswer:
     placement = state.placement(query.pool, query.workload_id)
     if placement is not None:
         return _explain_placement(state, query, placement)
+    queued = state.queue.get((query.pool, query.workload_id))
+    if queued is not None:
+        return _explain_wait(state, query, queued)
     refusal = state.refusal(query.pool, query.workload_id)
     if refusal is not None:
         return _explain_refusal(state, query, refusal)
@@ -29,9 +33,22 @@ def _explain_placement(state: State, query: ExplainQuery, placement: Placement) 
     return ExplainAnswer(
         position=state.position,
         workload_id=query.workload_id,
-        status="placed",
+        status="placed" if placement.degraded is None else "degraded",
         summary=f"{len(placement.allocations)} shards on {devices} devices",
         allocations=placement.allocations,
+    )
+
+
+def _explain_wait(state: State, query: ExplainQuery, queued: Queued) -> ExplainAnswer:
+    waits_for = f"; it waits for {some_of(queued.kept_devices)}" if queued.kept_devices else ""
+    displaced = f"made room for {queued.preempted_by}: " if queued.preempted_by is not None else ""
+    return ExplainAnswer(
+        position=state.position,
+        workload_id=query.workload_id,
+        status="waiting",
+        summary=f"{displaced}{queued.summary}{waits_for}",
+        obstacles=queued.obstacles,
+        verdicts=fitting(explain_refusal(state, queued.workload), WHOLE_BYTES)[0],
     )
 
 

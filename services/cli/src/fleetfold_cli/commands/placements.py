@@ -1,7 +1,7 @@
 """`fleetfold place`, `release`, `placements`, `why`."""
 
 import uuid
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -12,10 +12,12 @@ from fleetfold_cli.options import AsJson, Pool, Root, Server
 from fleetfold_cli.output import event_document, show
 from fleetfold_cli.render.placements import decision, explanation, placements_table
 from fleetfold_cli.sizes import parse_size
+from fleetfold_client import Fleet
 from fleetfold_contracts.commands import Place
-from fleetfold_contracts.events import PlacementRefused
+from fleetfold_contracts.events import PlacementDecided, PlacementQueued, PlacementRefused
 from fleetfold_contracts.ids import DEFAULT_POOL
 from fleetfold_contracts.inventory import DeviceType, Vendor
+from fleetfold_contracts.placing import PlacementStrategy
 
 app = typer.Typer()
 
@@ -47,6 +49,13 @@ def place(
     not_node: Annotated[list[str] | None, typer.Option(help="Never on these nodes.")] = None,
     same_node: Annotated[bool, typer.Option("--same-node", help="All shards on one node.")] = False,
     share_device: Annotated[bool, typer.Option("--share-device", help="Several shards may share a device.")] = False,
+    priority: Annotated[int | None, typer.Option(help="The higher, the earlier: -1000 to 1000.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose quota it counts against.")] = None,
+    strategy: Annotated[PlacementStrategy | None, typer.Option(help="By what it chooses; else by score.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Where it does not fit now: let it wait.")] = False,
+    deadline_s: Annotated[float | None, typer.Option(help="Let it wait so long at most.")] = None,
+    preempt: Annotated[bool, typer.Option("--preempt", help="Let less important ones make room.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would come of it, and change nothing.")] = False,
     pool: Annotated[str | None, typer.Option(help="The ledger to place in.")] = None,
     command_id: Annotated[str | None, typer.Option(help="With the same one it is done once.")] = None,
     as_json: AsJson = False,
@@ -69,21 +78,37 @@ def place(
         )
         | ({"one_shard_per_device": False} if share_device else {}),
         workload_id=workload_id,
+        priority=priority,
+        tenant=tenant,
         pool=pool,
     )
-    document = with_command_id(_document(file, described), command_id)
+    how = given(strategy=strategy, wait=wait, deadline_s=deadline_s, preempt=preempt, dry_run=dry_run)
+    document = with_command_id(_document(file, described) | how, command_id)
     command = typed_command("place", Place, document)
-    outcome = ask(ctx, server, root, lambda fleet: fleet.place(command.workload, command_id=command.command_id))
-    show(event_document(outcome), decision(outcome), as_json=as_json)
+    outcome = ask(ctx, server, root, lambda fleet: _placed(fleet, command))
+    show(event_document(outcome), decision(outcome, dry_run=command.dry_run), as_json=as_json)
     if isinstance(outcome, PlacementRefused):
         raise typer.Exit(ExitCode.REFUSED)
+
+
+async def _placed(fleet: Fleet, command: Place) -> PlacementDecided | PlacementRefused | PlacementQueued:
+    if command.dry_run:
+        return await fleet.preview(command)
+    return await fleet.place(
+        command.workload,
+        strategy=command.strategy,
+        wait=command.wait,
+        deadline_s=command.deadline_s,
+        preempt=command.preempt,
+        command_id=command.command_id,
+    )
 
 
 def _shards(count: int | None, shard: Document) -> list[Document]:
     return [shard] * (count or 1) if count or shard else []
 
 
-def _document(file: str | None, described: Document) -> object:
+def _document(file: str | None, described: Document) -> Document:
     if file is None and not described:
         raise typer.BadParameter("nothing to place: give a FILE, '-', or such as --shards 4 --shard-memory 8GiB")
     if file is not None and described:
@@ -91,11 +116,9 @@ def _document(file: str | None, described: Document) -> object:
     if file is None:
         return {"workload": {"workload_id": f"workload-{uuid.uuid4().hex[:8]}"} | described}
     document = read_json(file)
-    return document if _is_command(document) else {"workload": document}
-
-
-def _is_command(document: object) -> bool:
-    return isinstance(document, dict) and "workload" in document
+    if isinstance(document, dict) and "workload" in document:
+        return cast("Document", document)
+    return {"workload": document}
 
 
 @app.command()

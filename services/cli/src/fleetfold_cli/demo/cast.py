@@ -25,6 +25,8 @@ PACE = {
     "FLEETFOLD_SAMPLE_INTERVAL_S": "1",
     "FLEETFOLD_OFFLINE_AFTER_S": "4",
     "FLEETFOLD_KEY_FRAME_INTERVAL_S": "5",
+    # What sits on a lost node is moved soon after.
+    "FLEETFOLD_GRACE_S": "1",
 }
 
 MODEL = Workload(
@@ -32,6 +34,11 @@ MODEL = Workload(
     shards=(Shard(memory_bytes=12 * GIB),) * 8,
     constraints=Constraints(forbidden_nodes=(LONE_NODE,)),
 )
+TENANT = Workload(
+    workload_id="on-lone-node",
+    shards=(Shard(memory_bytes=4 * GIB),),
+)
+"""It sits on the node that will be killed: all devices score alike while nothing runs, and that node's come first."""
 IMPOSSIBLE = (
     Workload(workload_id="giant", shards=(Shard(memory_bytes=1024 * GIB),)),
     Workload(workload_id="snob", shards=(Shard(memory_bytes=GIB),), constraints=Constraints(models=("H200",))),

@@ -24,6 +24,8 @@ from fleetfold_contracts.events import (
     Liveness,
     LivenessChanged,
     PlacementDecided,
+    PlacementMoved,
+    PlacementQueued,
     PlacementRefused,
     WorkCompleted,
 )
@@ -57,6 +59,7 @@ class Story:
         self._fleet = fleet
         self._stage = stage
         self._size = size
+        self._before_the_loss = 0
 
     async def tell(self) -> Result:
         """Play all of it."""
@@ -66,6 +69,7 @@ class Story:
         await self.place_jobs()
         await self.work(model)
         await self.lose_a_node()
+        await self.see_it_heal()
         await self.look_back()
         return self.result
 
@@ -88,6 +92,7 @@ class Story:
             nodes = nodes_of(outcome.allocations, None)
             told = f"{len(outcome.allocations)} shards of 12 GiB on {count(len(nodes), 'node')}"
             step.outcome = f"{told}, decided in {decided_after_ms:.0f} ms"
+            await self._place(cast.TENANT)
             return outcome
 
     async def refuse_the_impossible(self) -> None:
@@ -134,12 +139,19 @@ class Story:
     async def lose_a_node(self) -> None:
         """An agent is killed outright, as if its node had lost power."""
         async with self._step("Loss of a node noticed", STATE_PROJECTOR.name) as step:
-            position = await self._fleet.position()
+            position = self._before_the_loss = await self._fleet.position()
             killed_s = time.monotonic()
             await self._stack.services[cast.LONE_AGENT].kill()
             step.tell("waiting for it to be missed")
             await self._first(position, LivenessChanged, _is_loss)
             step.outcome = f"{cast.LONE_NODE} is offline {time.monotonic() - killed_s:.1f} s after its agent was killed"
+
+    async def see_it_heal(self) -> None:
+        """What sat on the killed node sits elsewhere, by itself."""
+        async with self._step("Placement moved off the killed node", PLACEMENT_SOLVER.name) as step:
+            step.tell("waiting for the time of grace")
+            moved = await self._first(self._before_the_loss, PlacementMoved, _is_tenants_move)
+            step.outcome = f"{cast.TENANT.workload_id} sits on {moved.allocations[0].node_id} now: {moved.reason}"
 
     async def look_back(self) -> None:
         """The state at the end."""
@@ -149,6 +161,8 @@ class Story:
 
     async def _place(self, workload: Workload) -> PlacementDecided | PlacementRefused:
         outcome = await self._fleet.place(workload)
+        if isinstance(outcome, PlacementQueued):
+            raise UnexpectedError(f"{workload.workload_id} was queued")
         if isinstance(outcome, PlacementRefused):
             self.result.refusals.append(outcome)
         return outcome
@@ -187,6 +201,10 @@ async def _work(worker: Worker, done: Counter[int], step: Step) -> None:
     async for item in worker.items():
         done[item.index] += 1
         step.tell(f"{len(done):,} of {cast.ITEMS:,}")
+
+
+def _is_tenants_move(event: PlacementMoved) -> bool:
+    return event.workload_id == cast.TENANT.workload_id
 
 
 def _is_loss(event: LivenessChanged) -> bool:

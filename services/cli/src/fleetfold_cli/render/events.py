@@ -20,6 +20,11 @@ def event_line(happened: Happened) -> str:
     return f"{clock_time(happened.record.time)}  {words:<22} {TELLERS[type(event)](event)}".rstrip()
 
 
+def outcome_line(event: evt.Event) -> str:
+    """One line for an outcome that was just answered."""
+    return f"{evt.TYPE_OF_EVENT[type(event)]}: {TELLERS[type(event)](event)}".rstrip()
+
+
 def _node_joined(event: evt.NodeJoined) -> str:
     node = event.node
     return f"{node.node_id} ({node.hostname}, {node.cpu_milli / 1000:g} CPUs, {format_size(node.memory_bytes)})"

@@ -8,7 +8,7 @@ from rich.table import Table
 from fleetfold_cli.render.words import clock_time, count, names, plain_table
 from fleetfold_cli.sizes import format_size
 from fleetfold_contracts.answers import ExplainAnswer, PlacementView, Verdict
-from fleetfold_contracts.events import PlacementDecided, PlacementRefused
+from fleetfold_contracts.events import PlacementDecided, PlacementQueued, PlacementRefused
 from fleetfold_contracts.workloads import Allocation, HostAllocation, Obstacle
 
 
@@ -31,13 +31,22 @@ def placements_table(placements: Iterable[PlacementView]) -> Table:
     return table
 
 
-def decision(outcome: PlacementDecided | PlacementRefused) -> RenderableType:
-    """What became of a workload."""
+def decision(
+    outcome: PlacementDecided | PlacementRefused | PlacementQueued, *, dry_run: bool = False
+) -> RenderableType:
+    """What became of a workload, or would become of it."""
     workload_id = outcome.workload.workload_id
+    would = "would be " if dry_run else ""
     if isinstance(outcome, PlacementRefused):
-        return Group(f"refused: {workload_id}: {outcome.summary}", *_obstacle_tables(outcome.obstacles))
+        return Group(f"{would}refused: {workload_id}: {outcome.summary}", *_obstacle_tables(outcome.obstacles))
+    if isinstance(outcome, PlacementQueued):
+        waits_for = f"; waits for {names(outcome.kept_devices)}" if outcome.kept_devices else ""
+        return Group(
+            f"{would}queued: {workload_id}: {outcome.summary}{waits_for}", *_obstacle_tables(outcome.obstacles)
+        )
     nodes = names(nodes_of(outcome.allocations, outcome.host))
-    head = f"placed: {workload_id}: {count(len(outcome.allocations), 'shard')} on {nodes}"
+    preempted = f"; made room: {names(outcome.preempted)}" if outcome.preempted else ""
+    head = f"{would}placed: {workload_id}: {count(len(outcome.allocations), 'shard')} on {nodes}{preempted}"
     return Group(head, *_allocation_tables(outcome.allocations))
 
 
