@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 NODES = 4
-SERVICES = {"telemetry-agent", "state-projector", "placement-solver", "distributor"}
+SERVICES = {"telemetry-agent", "state-projector", "placement-solver", "distributor", "gateway"}
 DECIDED = "fleet.evt.pool.default.placement.decided"
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
