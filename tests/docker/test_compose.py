@@ -42,6 +42,7 @@ class Stack:
             "FLEETFOLD_REPLICAS": str(len(servers)),
             "FLEETFOLD_NATS_PORT": "0",
             "FLEETFOLD_NATS_MONITOR_PORT": "0",
+            "FLEETFOLD_HTTP_PORT": "0",
         }
 
     def up(self) -> None:
