@@ -3,7 +3,7 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ async def fleet() -> AsyncIterator[Served]:
 
 
 @contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[str]:
+def prometheus(folder: Path, target: str) -> Generator[str]:
     """A Prometheus with the configuration that ships, but for whom it reads. Gives its address."""
     config = (MONITORING / "prometheus.yaml").read_text().replace(SHIPPED_TARGET, target).replace("5s", "1s")
     (folder / "prometheus.yaml").write_text(config)
