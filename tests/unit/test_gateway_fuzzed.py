@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ NOT_ASKED = ("/api/v1/events", *(f"/api/v1/{verb}" for verb in COMMANDS if verb 
 BEYOND_SCHEMAS = "positive_data_acceptance"
 
 
-async def test_made_up_requests_find_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_made_up_requests_find_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(reads, "WAIT_FOR_POSITION_S", 0.01)
     async with served(http_rate_per_s=0) as fleet:
         await fleet.add_device("gpu-1")
@@ -25,6 +26,7 @@ async def test_made_up_requests_find_nothing(monkeypatch: pytest.MonkeyPatch) ->
             *("--phases", "examples,fuzzing", "--max-examples", "6", "--seed", "1", "--generation-database", "none"),
             *(word for path in NOT_ASKED for word in ("--exclude-path", path)),
             *("--exclude-checks", BEYOND_SCHEMAS, "--warnings", "off"),
+            cwd=tmp_path,  # it writes down what it finds
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
