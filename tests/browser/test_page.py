@@ -63,6 +63,16 @@ async def test_a_placement_is_made_on_the_page_and_seen_on_all_of_them(browser: 
         await expect(page.get_by_text("made-here placed: 3 shards")).to_be_visible()
 
 
+async def test_a_preview_shows_where_it_would_sit_and_makes_nothing(browser: Browser, served: Served) -> None:
+    async with looking(browser, served, "/placements") as page:
+        await page.get_by_label("Name").fill("only-tried")
+        await page.get_by_role("button", name="Preview").click()
+        await expect(page.locator(".outcome strong")).to_contain_text("Nothing is made yet")
+        await expect(page.locator(".outcome tbody tr")).to_have_count(2)
+    placements = (await served.fleet.state()).placements
+    assert "only-tried" not in {placement.workload_id for placement in placements}
+
+
 async def test_a_refusal_says_what_would_have_to_change(browser: Browser, served: Served) -> None:
     async with looking(browser, served, "/placements") as page:
         await page.get_by_label("Name").fill("too-large")
@@ -188,7 +198,7 @@ async def test_a_node_that_dies_is_seen(browser: Browser, served: Served) -> Non
         await served.stack.services[DESK_AGENT].kill()
         await expect(page.locator(".virtual .status").first).to_have_text("offline", timeout=2 * LATER_MS)
         await page.get_by_role("link", name="Overview").click()
-        await expect(page.get_by_text("desk is offline")).to_be_visible()
+        await expect(page.get_by_text("desk is offline").first).to_be_visible()
         await expect(page.get_by_text("2 down")).to_be_visible()
 
 

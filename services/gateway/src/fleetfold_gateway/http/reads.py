@@ -55,6 +55,14 @@ async def _topology(fleet: Fleet, query: figures.TopologyQuery) -> figures.Topol
     return await fleet.topology(query)
 
 
+async def _one_work(fleet: Fleet, query: views.WorkQuery) -> answers.WorksAnswer:
+    return await fleet.works(query.work_id)
+
+
+async def _failed(fleet: Fleet, query: views.WorkQuery) -> answers.FailedAnswer:
+    return await fleet.failed(query.work_id)
+
+
 async def _explain(fleet: Fleet, query: views.PlacementQuery) -> answers.ExplainAnswer:
     return await fleet.explain(query.workload_id, pool=query.pool)
 
@@ -139,6 +147,8 @@ READS = (
         tag="placements",
     ),
     _read("/api/v1/work", "Work as it stands", views.AtLeast, _work, tag="work"),
+    _read("/api/v1/work/{work_id}", "One work, device by device", views.WorkQuery, _one_work, tag="work"),
+    _read("/api/v1/work/{work_id}/failed", "The items of a work that failed", views.WorkQuery, _failed, tag="work"),
     _read("/api/gpu/devices", "Devices in a few figures", views.AtLeast, gpu.devices, tag="gpu"),
     _read("/api/gpu/topology", "Nodes, devices and links", views.AtLeast, gpu.topology, tag="gpu"),
 )

@@ -3,7 +3,7 @@
 import msgspec
 
 from fleetfold_contracts.answers import DeviceView, NodeView, PlacementView, WorkView
-from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, NodeId, PoolId, WorkloadId
+from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, NodeId, PoolId, WorkId, WorkloadId
 from fleetfold_contracts.inventory import Count
 
 
@@ -25,6 +25,12 @@ class PlacementQuery(AtLeast, frozen=True, kw_only=True):
 
     workload_id: WorkloadId
     pool: PoolId = DEFAULT_POOL
+
+
+class WorkQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which work."""
+
+    work_id: WorkId
 
 
 class DeviceAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
