@@ -16,6 +16,7 @@ from fleetfold_cli.stack.errors import ServiceFailedError
 from tests.bench import (
     agent,
     appending,
+    chaos,
     churn,
     folding,
     jobs,
@@ -40,6 +41,7 @@ BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "openb": openb.measure,
     "jobs": jobs.measure,
     "churn": churn.measure,
+    "chaos": chaos.measure,
 }
 
 FULL = Effort(
@@ -58,6 +60,8 @@ FULL = Effort(
     traces=8,
     trace_seeds=2,
     trace_jobs=None,
+    storm_items=100_000,
+    kills=40,
 )
 QUICK = Effort(
     rounds=1,
@@ -75,6 +79,8 @@ QUICK = Effort(
     traces=1,
     trace_seeds=1,
     trace_jobs=200,
+    storm_items=500,
+    kills=2,
 )
 
 

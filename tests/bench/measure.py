@@ -39,6 +39,9 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """each with so many orders of its jobs,"""
     trace_jobs: int | None
     """and of each order so many jobs; all without a number."""
+    storm_items: int
+    """So many are done while processes are killed."""
+    kills: int
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):

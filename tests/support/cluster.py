@@ -29,6 +29,7 @@ MODULES = {
     "placement-solver": "fleetfold_placement_solver",
     "distributor": "fleetfold_distributor",
     "gateway": "fleetfold_gateway",
+    "worker": "tests.support.worker_process",
 }
 
 
