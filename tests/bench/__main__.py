@@ -18,6 +18,7 @@ from tests.bench import (
     appending,
     chaos,
     churn,
+    family,
     folding,
     jobs,
     latency,
@@ -40,6 +41,7 @@ BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "agent": agent.measure,
     "openb": openb.measure,
     "jobs": jobs.measure,
+    "family": family.measure,
     "churn": churn.measure,
     "chaos": chaos.measure,
 }
