@@ -1,9 +1,12 @@
 """Jobs on a fleet: each strategy finds a place exactly when there is one, whatever is kept beside the state."""
 
+from datetime import timedelta
+
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fleetfold_contracts import commands as cmd
 from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.samples import NodeSample
 from fleetfold_contracts.workloads import Workload
@@ -14,7 +17,10 @@ from fleetfold_core.jobs import job_of
 from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import State
 from fleetfold_core.touched import NOTHING, Touched, touched, touched_by_samples
+from fleetfold_placement_solver.attend import Look, attend
+from fleetfold_placement_solver.decide import decide
 from tests.property.core_strategies import Cluster, Reader, Step, clusters, examples, histories, workloads
+from tests.support.story import START
 
 strategies = st.sampled_from((PlacementStrategy.PACK, PlacementStrategy.SPREAD, PlacementStrategy.FRAGMENTATION))
 
@@ -56,6 +62,32 @@ def test_a_fleet_that_followed_the_log_answers_as_one_that_is_new(
         reader.read([step])
         answer = solve(reader.state, workload, strategy=strategy, fleets=kept)
     assert answer == solve(reader.state, workload, strategy=strategy)
+
+
+@examples(60)
+@given(history=histories(), asked=st.lists(st.tuples(jobs(), strategies, st.booleans()), min_size=1, max_size=4))
+def test_a_solver_that_keeps_fleets_decides_as_one_that_keeps_none(
+    history: list[Step], asked: list[tuple[Workload, PlacementStrategy, bool]]
+) -> None:
+    """Each outcome is folded before the next is decided; so is what the solver says by itself in between."""
+    reader = Reader().read(history)
+    kept = Fleets(reader.state)
+    for index, (workload, strategy, preempt) in enumerate(asked):
+        wanted = replace(workload, workload_id=f"asked-{index}", pool="default", priority=index)
+        command = cmd.Place(workload=wanted, strategy=strategy, preempt=preempt, wait=True)
+        outcome = decide(reader.state, command, kept)
+        assert outcome == decide(reader.state, command)
+        for step in (Step(outcome, f"c{index}", 0), *said_by_itself(reader.state, kept)):
+            kept.follow(touched_by(reader.state, step))
+            reader.read([step])
+
+
+def said_by_itself(state: State, kept: Fleets) -> list[Step]:
+    """The first thing that a look says, if it says anything."""
+    look = Look(now=START + timedelta(days=30), grace_s=30)
+    said = [[each for each in attend(state, look, fleets) if each is not None] for fleets in (kept, None)]
+    assert said[0] == said[1]
+    return [Step(each.event, each.cause, 0) for each in said[0][:1]]
 
 
 @examples(50)

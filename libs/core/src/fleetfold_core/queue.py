@@ -15,6 +15,7 @@ from fleetfold_contracts.ids import DeviceId, NodeId, WorkloadId
 from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.workloads import Host, Obstacle, Reason, Workload
 from fleetfold_core._words import some_of
+from fleetfold_core.fleet import Fleets
 from fleetfold_core.solve import Plan, solve
 from fleetfold_core.state import Placement, Queued, Refusal, State
 from fleetfold_core.turns import ahead_of
@@ -74,12 +75,18 @@ def _kept_for(waiting: Iterable[Placement | Queued]) -> Kept:
     return Kept(frozenset(devices), frozenset(nodes), tuple(names))
 
 
-def seat(state: State, workload: Workload, strategy: PlacementStrategy, kept: Kept = NOTHING_KEPT) -> Plan | Refusal:
-    """A plan that leaves alone what is kept for others; or why there is none."""
-    answer = solve(state, workload, strategy=strategy)
+def seat(
+    state: State,
+    workload: Workload,
+    strategy: PlacementStrategy,
+    kept: Kept = NOTHING_KEPT,
+    fleets: Fleets | None = None,
+) -> Plan | Refusal:
+    """A plan that leaves alone what is kept for others; or why there is none. `fleets`: see `solve`."""
+    answer = solve(state, workload, strategy=strategy, fleets=fleets)
     if isinstance(answer, Refusal) or not kept.touched_by(answer):
         return answer
-    answer = solve(state, kept.avoided_by(workload), strategy=strategy)
+    answer = solve(state, kept.avoided_by(workload), strategy=strategy, fleets=fleets)
     return answer if isinstance(answer, Plan) else _must_not_pass(workload, kept)
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DeviceId, NodeId
+from fleetfold_core.fleet import Fleets
 from fleetfold_core.heal import Out, avoiding, drained, elsewhere, must_go, out_of_use, reasons, sitting_on
 from fleetfold_core.queue import kept_before, way_in
 from fleetfold_core.solve import Plan
@@ -43,17 +44,17 @@ class Said:
     cause: str | None = None
 
 
-def attend(state: State, look: Look) -> Iterator[Said | None]:
+def attend(state: State, look: Look, fleets: Fleets | None = None) -> Iterator[Said | None]:
     """What is to be said now, one after another. `None`: something was looked at, and nothing is to be said of it.
 
-    Between two steps the state may be folded on: each step looks at it anew.
+    `fleets`: see `solve`. Between two steps the state may be folded on: each step looks at it anew.
     """
     yield from _expired(state, look)
     yield from _noticed(state)
     yield from _degraded(state, look)
     yield from _healed(state, look)
     yield from _drained(state)
-    yield from _seated(state, look)
+    yield from _seated(state, look, fleets)
 
 
 def _expired(state: State, look: Look) -> Iterator[Said]:
@@ -142,7 +143,7 @@ def _drained(state: State) -> Iterator[Said | None]:
             yield Said(finished, f"{pool}.{id_}.{sequence}.drained")
 
 
-def _seated(state: State, look: Look) -> Iterator[Said | None]:
+def _seated(state: State, look: Look, fleets: Fleets | None) -> Iterator[Said | None]:
     """Place who waits, in order. Of those that ask for the same, one that finds no place speaks for all behind it."""
     found_none: set[bytes] = set()
     for pool in {pool for pool, _ in state.queue}:
@@ -150,7 +151,7 @@ def _seated(state: State, look: Look) -> Iterator[Said | None]:
             shape = _shape(entry)
             if not _still_waits(state, entry) or shape in found_none:
                 continue
-            answer = attempt(state, entry.workload, entry.strategy, preempt=entry.preempt)
+            answer = attempt(state, entry.workload, entry.strategy, preempt=entry.preempt, fleets=fleets)
             if isinstance(answer, evt.PlacementDecided):
                 yield Said(answer, _id(entry, "placed"), entry.cause)
             else:

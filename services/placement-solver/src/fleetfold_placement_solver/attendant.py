@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from fleetfold_bus.port import BusError
 from fleetfold_contracts.ids import DeviceId
+from fleetfold_core.fleet import Fleets
 from fleetfold_core.heal import too_hot
 from fleetfold_core.state import State
 from fleetfold_placement_solver.appending import PoolLog
@@ -27,11 +28,12 @@ _log = get_logger()
 class Attendant:
     """Looks at what waits, what is broken and what is drained."""
 
-    def __init__(self, context: Context[SolverSettings], live: LiveState, log: PoolLog) -> None:
-        """`live` is the state that it looks at."""
+    def __init__(self, context: Context[SolverSettings], live: LiveState, log: PoolLog, fleets: Fleets) -> None:
+        """`live` is the state that it looks at, and `fleets` are that state's."""
         self._stop = context.stop
         self._settings = context.settings
         self._live = live
+        self._fleets = fleets
         self._pool_log = log
         self._device_count = 0
         self._hot_since: dict[DeviceId, datetime] = {}
@@ -67,7 +69,7 @@ class Attendant:
 
     async def _say_all(self, look: Look) -> bool:
         all_came_about = True
-        looking = attend(self._live.state, look)
+        looking = attend(self._live.state, look, self._fleets)
         while not self._stop.is_set():
             async with self._pool_log.turn:
                 try:

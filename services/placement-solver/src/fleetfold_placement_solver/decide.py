@@ -4,6 +4,7 @@ from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.workloads import Workload
+from fleetfold_core.fleet import Fleets
 from fleetfold_core.heal import Out, elsewhere, must_go, reasons
 from fleetfold_core.queue import kept_before
 from fleetfold_core.rebalance import proposals
@@ -19,15 +20,18 @@ MAX_QUEUED = 10_000
 """So many may wait."""
 
 
-def decide(state: State, command: cmd.Command) -> evt.Event:  # noqa: C901 - one flat match over the solver's commands
-    """The outcome of a command.
+def decide(  # noqa: C901 - one flat match over the solver's commands
+    state: State, command: cmd.Command, fleets: Fleets | None = None
+) -> evt.Event:
+    """The outcome of a command. `fleets`: see `solve`.
 
     Raises:
         ContractError: it makes no sense in this state.
     """
     match command:
         case cmd.Place():
-            return _preview(_place(state, command)) if command.dry_run else _place(state, command)
+            outcome = _place(state, command, fleets)
+            return _preview(outcome) if command.dry_run else outcome
         case cmd.Release():
             return _release(state, command)
         case cmd.Move():
@@ -59,9 +63,9 @@ def decide(state: State, command: cmd.Command) -> evt.Event:  # noqa: C901 - one
 PlaceOutcome = evt.PlacementDecided | evt.PlacementRefused | evt.PlacementQueued
 
 
-def _place(state: State, command: cmd.Place) -> PlaceOutcome:
+def _place(state: State, command: cmd.Place, fleets: Fleets | None) -> PlaceOutcome:
     _refuse_known_workload(state, command.workload)
-    answer = attempt(state, command.workload, command.strategy, preempt=command.preempt)
+    answer = attempt(state, command.workload, command.strategy, preempt=command.preempt, fleets=fleets)
     if isinstance(answer, evt.PlacementDecided):
         return answer
     if not command.wait:

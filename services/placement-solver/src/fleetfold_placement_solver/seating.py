@@ -7,6 +7,7 @@ from fleetfold_contracts.codec import ContractError
 from fleetfold_contracts.placing import PlacementStrategy
 from fleetfold_contracts.workloads import Reason, Workload
 from fleetfold_core.check import check
+from fleetfold_core.fleet import Fleets
 from fleetfold_core.preempt import make_room
 from fleetfold_core.queue import kept_before, seat, way_in
 from fleetfold_core.quota import over_quota
@@ -17,15 +18,15 @@ from fleetfold_core.whatif import without
 
 
 def attempt(
-    state: State, workload: Workload, strategy: PlacementStrategy, *, preempt: bool
+    state: State, workload: Workload, strategy: PlacementStrategy, *, preempt: bool, fleets: Fleets | None = None
 ) -> evt.PlacementDecided | Refusal:
-    """The decision on a workload, or why there is none now.
+    """The decision on a workload, or why there is none now. `fleets`: see `solve`.
 
     Raises:
         ContractError: the solver's plan breaks a rule.
     """
     kept = kept_before(state, workload)
-    answer = seat(state, workload, strategy, kept)
+    answer = seat(state, workload, strategy, kept, fleets)
     victims: Sequence[Placement] = ()
     if isinstance(answer, Refusal):
         found = make_room(state, workload, strategy, kept) if preempt else None

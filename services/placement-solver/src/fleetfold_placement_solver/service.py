@@ -13,6 +13,7 @@ from fleetfold_contracts.commands import Command, Rebalance
 from fleetfold_contracts.ids import CommandId
 from fleetfold_contracts.subjects import event_scope
 from fleetfold_core.check import check
+from fleetfold_core.fleet import Fleets
 from fleetfold_core.solve import Plan
 from fleetfold_core.whatif import without
 from fleetfold_placement_solver.appending import PoolLog
@@ -39,21 +40,30 @@ async def serve(context: Context[SolverSettings]) -> None:
     door = CommandDoor(context.bus, subjects, live, context.stop)
     service = Service(NAME, VERSION, "Puts the shards of a workload on devices", door.endpoints(VERBS))
     log = PoolLog(context, live, NAME)
-    async with (
-        live.following(context.stop),
-        context.bus.serve(service),
-        background(Attendant(context, live, log).run()),
-    ):
-        await loop.run(context.stop, (subjects.all_commands,), Solver(context, live, loop, log).bring_about)
+    async with live.following(context.stop), context.bus.serve(service):
+        fleets = _fleets_beside(live)
+        solver = Solver(context, live, loop, log, fleets)
+        async with background(Attendant(context, live, log, fleets).run()):
+            await loop.run(context.stop, (subjects.all_commands,), solver.bring_about)
+
+
+def _fleets_beside(live: LiveState) -> Fleets:
+    """The fleets of a live state that follow it. It must have caught up: until then another state may replace it."""
+    fleets = Fleets(live.state)
+    live.watchers.append(fleets.follow)
+    return fleets
 
 
 class Solver:
     """Turns one command after another into its outcome."""
 
-    def __init__(self, context: Context[SolverSettings], live: LiveState, loop: CommandLoop, log: PoolLog) -> None:
-        """`live` is the state that it decides on."""
+    def __init__(
+        self, context: Context[SolverSettings], live: LiveState, loop: CommandLoop, log: PoolLog, fleets: Fleets
+    ) -> None:
+        """`live` is the state that it decides on, and `fleets` are that state's."""
         self._clock = context.clock
         self._live = live
+        self._fleets = fleets
         self._loop = loop
         self._log = log
 
@@ -68,7 +78,7 @@ class Solver:
 
     async def _decide(self, command: Command, command_id: CommandId) -> None:
         started_s = self._clock.monotonic_s()
-        event = decide(self._live.state, command)
+        event = decide(self._live.state, command, self._fleets)
         if isinstance(event, TIMED):
             event = replace(event, solve_ms=1000 * (self._clock.monotonic_s() - started_s))
         if event_scope(event)[0] != "pool":
