@@ -16,6 +16,7 @@ from fleetfold_cli.stack.errors import ServiceFailedError
 from tests.bench import (
     agent,
     appending,
+    asking,
     chaos,
     churn,
     family,
@@ -35,6 +36,7 @@ BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "fold": folding.measure,
     "samples": samples.measure,
     "snapshot": snapshots.measure,
+    "ask": asking.measure,
     "latency": latency.measure,
     "start": starting.measure,
     "memory": memory.measure,
@@ -64,6 +66,7 @@ FULL = Effort(
     trace_jobs=None,
     storm_items=100_000,
     kills=40,
+    device_counts=(100, 10_000, 100_000),
 )
 QUICK = Effort(
     rounds=1,
@@ -83,6 +86,7 @@ QUICK = Effort(
     trace_jobs=200,
     storm_items=500,
     kills=2,
+    device_counts=(100, 200),
 )
 
 

@@ -64,7 +64,11 @@ def _lines(strategy: PlacementStrategy, visits: list[Visit]) -> list[Series]:
     _let_go(cluster, going, max(visit.goes_s for visit in visits))
     assert_nothing_is_left(cluster)
     return [
-        Series(name=f"{strategy}: allocated", values=(mean(allocated),)),
+        Series(
+            name=f"{strategy}: allocated",
+            values=(mean(allocated),),
+            against=None if strategy is STRATEGIES[0] else f"{STRATEGIES[0]}: allocated",
+        ),
         Series(name=f"{strategy}: refused of what was asked", values=(100 * refused_milli / max(asked, 1),)),
     ]
 

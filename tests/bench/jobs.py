@@ -23,8 +23,8 @@ async def measure(folder: Path, effort: Effort) -> Report:
     series: list[Series] = []
     for times in SIZES:
         placed_s, refused_s = _times_s(times, effort.trace_jobs)
-        series += _lines(f"{times * NODES:,} nodes, placed", placed_s)
-        series += _lines(f"{times * NODES:,} nodes, refused", refused_s)
+        for end, times_s in (("placed", placed_s), ("refused", refused_s)):
+            series += _lines(times, end, times_s, beside={line.name for line in series})
     return Report(title="A job of the trace, solved", unit="ms", series=tuple(series))
 
 
@@ -42,8 +42,16 @@ def _times_s(times: int, limit: int | None) -> tuple[list[float], list[float]]:
     return placed_s, refused_s
 
 
-def _lines(what: str, times_s: list[float]) -> list[Series]:
+def _lines(times: int, end: str, times_s: list[float], beside: set[str]) -> list[Series]:
+    """Each figure, against the one of the trace's own cluster where that is there."""
     if not times_s:
         return []
     figures_s = {"mean": mean(times_s), "p50": percentile(times_s, 50), "p99": percentile(times_s, 99)}
-    return [Series(name=f"{what}, {name}", values=(1000 * value_s,)) for name, value_s in figures_s.items()]
+    return [
+        Series(
+            name=f"{times * NODES:,} nodes, {end}, {name}",
+            values=(1000 * value_s,),
+            against=first if (first := f"{NODES:,} nodes, {end}, {name}") in beside else None,
+        )
+        for name, value_s in figures_s.items()
+    ]

@@ -42,6 +42,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     storm_items: int
     """So many are done while processes are killed."""
     kills: int
+    device_counts: tuple[int, ...]
+    """The sizes of fleets that questions are asked of."""
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):

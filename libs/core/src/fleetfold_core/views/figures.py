@@ -7,7 +7,7 @@ import msgspec
 
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.figures import AggregateAnswer, Figures
-from fleetfold_contracts.ids import NodeId, PoolId
+from fleetfold_contracts.ids import PoolId
 from fleetfold_contracts.inventory import Vendor
 from fleetfold_core.state import DeviceState, State
 
@@ -74,7 +74,8 @@ def aggregate(state: State, time: datetime | None) -> AggregateAnswer:
     cluster = _Tally()
     by_vendor: dict[Vendor, _Tally] = {}
     by_pool: dict[PoolId, _Tally] = {}
-    for (vendor, pool), tally in _tallies(state).items():
+    for (vendor, pool, heard), devices in _groups(state).items():
+        tally = _tally(devices, devices if heard else [])
         cluster.add(tally)
         by_vendor.setdefault(vendor, _Tally()).add(tally)
         by_pool.setdefault(pool, _Tally()).add(tally)
@@ -87,18 +88,26 @@ def aggregate(state: State, time: datetime | None) -> AggregateAnswer:
     )
 
 
-def _tallies(state: State) -> dict[tuple[Vendor, PoolId], _Tally]:
-    grouped: dict[tuple[Vendor, PoolId], list[DeviceState]] = {}
-    pools = {node_id: node.pool for node_id, node in state.nodes.items()}
+_Group = tuple[Vendor, PoolId, bool]
+"""Devices of one vendor in one pool that are heard, or are not."""
+
+
+def _groups(state: State) -> dict[_Group, list[DeviceState]]:
+    nodes = {node_id: (node.pool, node.liveness is not Liveness.OFFLINE) for node_id, node in state.nodes.items()}
+    groups: dict[_Group, list[DeviceState]] = {}
+    group: list[DeviceState] = []
+    newest: _Group | None = None
     for device in state.devices.values():
-        grouped.setdefault((device.capabilities.vendor, pools[device.node_id]), []).append(device)
-    unheard = {node_id for node_id, node in state.nodes.items() if node.liveness is Liveness.OFFLINE}
-    return {key: _tally(group, unheard) for key, group in grouped.items()}
+        pool, node_heard = nodes[device.node_id]
+        key = (device.capabilities.vendor, pool, node_heard and device.lost is None)
+        if key != newest:  # most are of the same group as the one before
+            newest, group = key, groups.setdefault(key, [])
+        group.append(device)
+    return groups
 
 
-def _tally(devices: list[DeviceState], unheard: set[NodeId]) -> _Tally:
+def _tally(devices: list[DeviceState], heard: list[DeviceState]) -> _Tally:
     # Column by column: a comprehension and `sum` take a third of the time of a loop with a call a device.
-    heard = [device for device in devices if device.lost is None and device.node_id not in unheard]
     samples = [device.sample for device in heard if device.sample is not None]
     used = [used_bytes for sample in samples if (used_bytes := sample.memory_used_bytes) is not None]
     return _Tally(
@@ -116,9 +125,14 @@ def _tally(devices: list[DeviceState], unheard: set[NodeId]) -> _Tally:
 
 def _strengths(devices: list[DeviceState]) -> list[float]:
     """Compute units x memory bandwidth x clock, of the devices that tell all three."""
-    told = [(device.capabilities, device.sample) for device in devices if device.sample is not None]
-    factors = [(known.compute_units, known.memory_bandwidth_gbps, sample.clock_rate_mhz) for known, sample in told]
-    return [units * gbps * mhz for units, gbps, mhz in factors if units and gbps and mhz]
+    return [
+        units * gbps * mhz
+        for device in devices
+        if (sample := device.sample) is not None
+        and (mhz := sample.clock_rate_mhz)
+        and (units := device.capabilities.compute_units)
+        and (gbps := device.capabilities.memory_bandwidth_gbps)
+    ]
 
 
 def _sum(readings: Iterable[float | None]) -> _Sum:
