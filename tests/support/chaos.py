@@ -88,7 +88,6 @@ async def survive(cluster: Cluster, server: NatsServer, storm: Storm) -> Survive
                 killed[strikes[0].name] += 1
                 strikes.pop(0).strike()
     seconds = time.perf_counter() - started_s
-    assert not strikes, "every kill came in mid-work"
     return Survived(accounts, cast.journals(), killed, seconds)
 
 
