@@ -237,7 +237,10 @@ class _Handing:
                 self._add(device, run_lists.of_numbers(sorted(items[start : start + size])), again=True)
 
     def _retrier(self, failed_on: set[DeviceId], due: Mapping[DeviceId, list[int]]) -> DeviceId | None:
-        free = {one: self._open(one) * self._size(one) - len(due.get(one, ())) for one in self._team.lanes}
+        free = {
+            one: min(self._open(one) * self._size(one), self._team.room(one)) - len(due.get(one, ()))
+            for one in self._team.lanes
+        }
         able = [device for device, places in free.items() if places > 0]
         untried = [device for device in able if device not in failed_on]
         return max(untried or able, key=lambda device: (free[device], self._team.speeds[device]), default=None)

@@ -118,7 +118,8 @@ def reassigned(state: State, event: evt.WorkReassigned) -> str | None:
     if left is None or run_lists.size(left) != run_lists.size(loose) - run_lists.size(moved):
         return f"these items are not device {event.device_id!r}'s to give, or are given twice"
     work.decisions += 1
-    for batch in event.batches:
+    # Each goes before what is pending: taken from the last one on, they lie there in their order.
+    for batch in sorted(event.batches, reverse=True):
         _take_back(work, lane, batch)
     lane.silent = lane.silent or event.silent
     if work.is_cancelled:
