@@ -14,7 +14,7 @@ from fleetfold_contracts.samples import NodeSample, Sample
 from fleetfold_contracts.workloads import Allocation, Shard, Workload
 from fleetfold_core.fold import fold, fold_samples
 from fleetfold_core.state import At, State
-from fleetfold_core.views.cluster import cluster, summary
+from fleetfold_core.views.cluster import cluster
 from fleetfold_core.views.devices import devices
 from fleetfold_core.views.explained import explain
 from fleetfold_core.views.figures import aggregate
@@ -81,7 +81,7 @@ def test_figures_are_over_the_devices_that_have_the_reading() -> None:
         for index, percent in enumerate((30.0, 40.0, 50.0))
     )
     fold_samples(state, NodeSample(node_id="n1", boot_id="boot", tick=0, samples=samples), 1, NOW)
-    shown = summary(state)
+    shown = cluster(state).summary
     assert (shown.device_count, shown.total_memory_bytes) == (4, 4 * 24 * GIB)
     assert shown.average_utilization_percent == pytest.approx(40)
     assert (shown.used_memory_bytes, shown.average_temperature_celsius) == (3 * GIB, None)

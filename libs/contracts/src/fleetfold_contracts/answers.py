@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from fleetfold_contracts.events import Liveness, Try
-from fleetfold_contracts.figures import Figures
+from fleetfold_contracts.figures import Figures, SilentShares
 from fleetfold_contracts.ids import DEFAULT_POOL, DeviceId, NodeId, PoolId, WorkId, WorkloadId
 from fleetfold_contracts.inventory import (
     MAX_INTEGER,
@@ -115,6 +115,7 @@ class DevicesAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     devices: tuple[DeviceView, ...] = ()
     next_after: Label | None = None
     """Give it as `after` for the rest. Absent: there is none."""
+    silent_shares: SilentShares = ()
 
 
 class StateQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -249,6 +250,7 @@ class Summary(Figures, frozen=True, kw_only=True, omit_defaults=True):
     refused_count: Count = 0
     rejected_count: Count = 0
     unknown_event_count: Count = 0
+    silent_shares: SilentShares = ()
 
 
 class PoolView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -337,3 +339,4 @@ class ExplainAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     obstacles: tuple[Obstacle, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     """For a refused workload: what stands in the way of its largest shard, device by device."""
+    silent_shares: SilentShares = ()

@@ -1,10 +1,17 @@
 """The cluster in figures: what `<root>.api.aggregate` and `<root>.api.topology` are asked and answer."""
 
+from typing import Annotated
+
 import msgspec
 
 from fleetfold_contracts.ids import DeviceId, NodeId, PoolId
-from fleetfold_contracts.inventory import Bytes, Count, Link, LinkKind, Vendor
+from fleetfold_contracts.inventory import Bytes, Count, Link, LinkKind, Name, Vendor
 from fleetfold_contracts.samples import Instant
+
+SilentShares = Annotated[
+    tuple[Name, ...],
+    msgspec.Meta(description="Such as `2/4`: shares of the fleet that did not answer, and that are not in this"),
+]
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -47,6 +54,7 @@ class AggregateAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """The server's time. Absent: nothing was heard yet."""
     by_vendor: dict[Vendor, Figures] = {}
     by_pool: dict[PoolId, Figures] = {}
+    silent_shares: SilentShares = ()
 
 
 class TopologyQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

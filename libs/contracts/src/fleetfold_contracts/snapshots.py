@@ -25,6 +25,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: Name
     events_created: Instant
     samples_created: Instant
+    share: Name = "1/1"
+    """The share of the fleet whose telemetry is in it: `1/1` is all of it."""
 
 
 class SnapshotQuery(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.ids import DeviceId, NodeId, PoolId, check_token
+from fleetfold_contracts.shares import Share
 
 DEFAULT_ROOT = "fleet"
 
@@ -80,6 +81,10 @@ class Subjects:
         """The samples of one node."""
         return f"{self.root}.tlm.{check_token(node)}"
 
+    def node_of(self, samples_subject: str) -> NodeId:
+        """The node whose samples lie on a subject."""
+        return samples_subject.removeprefix(f"{self.root}.tlm.")
+
     @property
     def all_samples(self) -> str:
         """The samples of every node."""
@@ -105,6 +110,10 @@ class Subjects:
     def snapshot_parts(self, instance: str) -> str:
         """Where one projector, and no other, is asked for the parts of a snapshot."""
         return f"{self.root}.api.snapshot.{check_token(instance)}"
+
+    def share_api(self, share: Share, verb: str) -> str:
+        """Where the projectors of one share of the fleet are asked for their part of an answer."""
+        return f"{self.root}.api.share.{share.token}.{check_token(verb)}"
 
     def agent(self, node: NodeId, verb: str) -> str:
         """Where the agent of one node is asked."""

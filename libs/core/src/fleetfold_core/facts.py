@@ -22,6 +22,18 @@ def facts(state: State) -> State:
     )
 
 
+def forget_samples(state: State) -> None:
+    """Make of a state, in place, one that has read no samples: they are folded from the first on, as far as kept.
+
+    When nodes were heard last is kept: one that is silent for longer than samples are must be missed all the same.
+    """
+    state.samples_position = state.ignored_sample_count = 0
+    for node in state.nodes.values():
+        node.last_tick = -1
+    for device in state.devices.values():
+        device.sample, device.foreign_bytes = None, 0
+
+
 def digests(state: State) -> dict[str, str]:
     """A digest of each part of the facts. Two states of one position have the same, or one of them is wrong."""
     told = facts(state)

@@ -57,9 +57,14 @@ def fold_samples(state: State, samples: NodeSample, sequence: int, time: datetim
     Samples of a boot that is not the node's, or of a tick that is not newer than the newest one, are ignored and
     counted, and so are those of devices that the node does not have.
     """
+    skip_samples(state, sequence)
+    nodes.sampled(state, samples, time)
+
+
+def skip_samples(state: State, sequence: int) -> None:
+    """Step over samples of no interest here."""
     assert sequence > state.samples_position, f"samples {sequence} come after {state.samples_position}"
     state.samples_position = sequence
-    nodes.sampled(state, samples, time)
 
 
 def _apply(state: State, event: evt.Event, at: At) -> str | None:  # noqa: C901 - one flat match over the closed union

@@ -10,8 +10,9 @@ from fleetfold_bus.streams import EVENTS, SAMPLES
 from fleetfold_contracts import codec
 from fleetfold_contracts.ids import CommandId
 from fleetfold_contracts.samples import NodeSample
+from fleetfold_contracts.shares import WHOLE, Share
 from fleetfold_contracts.subjects import Subjects
-from fleetfold_core.fold import fold, fold_samples, park
+from fleetfold_core.fold import fold, fold_samples, park, skip_samples
 from fleetfold_core.state import At, State
 from fleetfold_core.touched import Touched, touched, touched_by_samples
 from fleetfold_runtime.borrowing import borrowed_state
@@ -34,11 +35,13 @@ class LiveState:
         *,
         with_samples: bool,
         state: State | None = None,
+        share: Share = WHOLE,
         on_samples: Callable[[NodeSample, int, datetime], None] | None = None,
     ) -> None:
         """`with_samples`: fold telemetry too. Who needs no readings saves the work.
 
         `state`: where to fold on from. None: from a projector's snapshot, or else from the start of the log.
+        `share`: fold the samples of these nodes alone. Others are dropped by their subjects, and never decoded.
         `on_samples` is told all samples that were folded, with their sequence and the server\'s time.
         """
         self.state = State() if state is None else state
@@ -49,6 +52,7 @@ class LiveState:
         self._subjects = subjects
         self._clock = clock
         self._with_samples = with_samples
+        self._share = share
         self._on_samples = on_samples
         self._caught_up = asyncio.Event()
         self._samples_caught_up = asyncio.Event()
@@ -59,7 +63,7 @@ class LiveState:
     async def follow(self) -> None:
         """Fold the log up to its end and then as it grows, until cancelled."""
         if self._borrows:
-            self.state = await borrowed_state(self._bus, self._subjects) or self.state
+            self.state = await borrowed_state(self._bus, self._subjects, self._share) or self.state
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_events())
             if self._with_samples:
@@ -190,6 +194,9 @@ class LiveState:
             self._stamp(records[-1])
 
     def _fold_samples(self, record: Record) -> None:
+        if not self._share.holds(self._subjects.node_of(record.subject)):
+            skip_samples(self.state, record.sequence)
+            return
         try:
             samples = codec.decode_samples(record.payload)
         except codec.ContractError as error:

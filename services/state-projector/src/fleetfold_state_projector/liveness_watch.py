@@ -23,7 +23,7 @@ _log = get_logger()
 
 
 class LivenessWatch:
-    """Looks at the nodes again and again.
+    """Looks at the nodes of its share again and again: of no other it knows when they were heard.
 
     Only projectors write to a node's `...liveness.changed`, each of them under a guard on exactly that subject: of two
     that say the same, one is refused. The guard is asked of the server right before and believed only when all up to it
@@ -36,6 +36,7 @@ class LivenessWatch:
         self._clock = context.clock
         self._stop = context.stop
         self._subjects = context.settings.subjects
+        self._share = context.settings.folds
         self._offline_after_s = context.settings.offline_after_s
         self._live = live
         self._listening_since: datetime | None = None
@@ -44,7 +45,8 @@ class LivenessWatch:
         """Look until told to stop."""
         while not await sleep_unless(self._stop, LOOK_EVERY_S):
             moment = self._moment()
-            changed = [node_id for node_id in self._live.state.nodes if self._change(node_id, moment) is not None]
+            own = filter(self._share.holds, self._live.state.nodes)
+            changed = [node_id for node_id in own if self._change(node_id, moment) is not None]
             for first in range(0, len(changed), SAID_AT_ONCE):
                 await asyncio.gather(*map(self._say, changed[first : first + SAID_AT_ONCE]))
 

@@ -40,7 +40,7 @@ async def serve(context: Context[ProjectorSettings]) -> None:
 async def _believed(context: Context[ProjectorSettings], store: SnapshotStore) -> State | None:
     bus, subjects = context.bus, context.settings.subjects
     state = await store.believed(
-        await origin_of(bus, subjects),
+        await origin_of(bus, subjects, context.settings.folds),
         last_sequence=await bus.last_sequence(subjects.stream(EVENTS)),
         last_samples_sequence=await bus.last_sequence(subjects.stream(SAMPLES)),
     )
@@ -51,15 +51,19 @@ async def _believed(context: Context[ProjectorSettings], store: SnapshotStore) -
 async def _serve(context: Context[ProjectorSettings], store: SnapshotStore | None, state: State | None) -> None:
     bus, clock, settings = context.bus, context.clock, context.settings
     # Where the state begins has to be known before its history: what is folded already must be recorded too.
-    state = state or await borrowed_state(bus, settings.subjects) or State()
+    state = state or await borrowed_state(bus, settings.subjects, settings.folds) or State()
     async with History.open(bus, state, settings) as history:
         record = history.recorder.record
-        live = LiveState(bus, settings.subjects, clock, with_samples=True, state=state, on_samples=record)
+        live = LiveState(
+            bus, settings.subjects, clock, with_samples=True, state=state, share=settings.folds, on_samples=record
+        )
         context.readiness.check = lambda: live.ready
         snapshots = [] if store is None else SnapshotServing(settings.subjects, store).endpoints()
-        endpoints = [*Questions(settings.subjects, live, history, clock).endpoints(), *snapshots]
+        questions = Questions(bus, settings.subjects, live, history, clock, settings.folds)
+        endpoints = [*questions.endpoints(), *snapshots]
         service = Service(NAME, VERSION, "Answers questions about the cluster", endpoints)
-        views = ViewPublisher(bus.bucket(settings.subjects.state_bucket), clock, live)
+        bucket = bus.bucket(settings.subjects.state_bucket)
+        views = ViewPublisher(bucket, clock, live, questions.summary, settings.folds)
         async with (
             live.following(context.stop),
             bus.serve(service),
@@ -76,7 +80,8 @@ async def _snapshots_taken(
     if store is None:
         yield
         return
-    snapshotter = Snapshotter(live, store, await origin_of(context.bus, context.settings.subjects))
-    async with background(snapshotter.run(context.settings.snapshot_interval_s)):
+    settings = context.settings
+    snapshotter = Snapshotter(live, store, await origin_of(context.bus, settings.subjects, settings.folds))
+    async with background(snapshotter.run(settings.snapshot_interval_s)):
         yield
     await snapshotter.take()

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from fleetfold_contracts.shares import WHOLE, Share
 from fleetfold_runtime.settings import Seconds, Settings
 
 
@@ -21,3 +22,16 @@ class ProjectorSettings(Settings, frozen=True, kw_only=True):
     """For so long readings are kept by the minute and by the hour, in `data`; without it, while the service runs."""
     history_limit_mib: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 2048
     """What they may take on disk. Where it is too little, the oldest minutes go first."""
+    share: Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,2}/[1-9][0-9]{0,2}\Z")] = str(WHOLE)
+    """Which share of the nodes' telemetry is folded: `2/4` is the second of four."""
+
+    def __post_init__(self) -> None:
+        """Refuse a share that there is not."""
+        if self.folds.number > self.folds.of:
+            raise ValueError(f"FLEETFOLD_SHARE={self.share!r}: there are {self.folds.of} shares, the first is number 1")
+
+    @property
+    def folds(self) -> Share:
+        """The share, as what it means."""
+        number, _, count = self.share.partition("/")
+        return Share(int(number), int(count))

@@ -23,6 +23,7 @@ PARAMETERS = {
     "node_id": "The node that it is about.",
     "pool": "The pool whose allocations it changes.",
     "device_id": "The device whose worker takes it.",
+    "share": "The share of the fleet whose projectors are asked, such as `2-of-4`.",
     "instance": "The projector that is asked, and no other of its kind: it says its subject itself.",
 }
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from fleetfold_contracts import agents, answers, facts, figures, history, snapshots
+from fleetfold_contracts import agents, answers, facts, figures, history, shares, snapshots
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.codec import TYPE_VERSION, Envelope
 from fleetfold_contracts.commands import COMMANDS
@@ -43,6 +43,15 @@ QUERIES: dict[str, tuple[Message, Message]] = {
 SNAPSHOT_PARTS = (snapshots.SnapshotPartQuery, snapshots.SnapshotPart)
 """What one projector is asked for, and gives, part by part."""
 
+SHARE_QUERIES: dict[str, tuple[Message, Message]] = {
+    "devices": QUERIES["devices"],
+    "state": (answers.StateQuery, shares.StatePart),
+    "aggregate": (figures.AggregateQuery, shares.AggregatePart),
+    "history": QUERIES["history"],
+    "explain": QUERIES["explain"],
+}
+"""What projectors of one share of the fleet are asked for by those of the others: their part of an answer."""
+
 DISTRIBUTORS = frozenset({"distribute", "cancel", "retry", "works", "failed"})
 """The verbs that the distributor serves."""
 
@@ -76,6 +85,8 @@ MESSAGES: tuple[Message, ...] = (
     NodeSample,
     Batch,
     *(message for pair in (*QUERIES.values(), SNAPSHOT_PARTS, *AGENT_QUERIES.values()) for message in pair),
+    shares.StatePart,
+    shares.AggregatePart,
     answers.FailureAnswer,
 )
 
@@ -190,7 +201,9 @@ def channels(subjects: Subjects) -> tuple[Channel, ...]:
     )
     work = Channel("work", Kind.WORK, every_device, subjects.stream("WORK"), Batch, (DISTRIBUTOR,), (WORKER,))
     parts = _snapshot_parts_channel(subjects)
-    return tuple(sorted((*events, samples, *doors, *queries, parts, *asked, work), key=lambda channel: channel.subject))
+    of_shares = [_share_channel(subjects, verb) for verb in SHARE_QUERIES]
+    every = (*events, samples, *doors, *queries, parts, *of_shares, *asked, work)
+    return tuple(sorted(every, key=lambda channel: channel.subject))
 
 
 def _event_channel(subjects: Subjects, example: evt.Event) -> Channel:
@@ -243,6 +256,20 @@ def _snapshot_parts_channel(subjects: Subjects) -> Channel:
         stream=None,
         message=query,
         published_by=(SOLVER, DISTRIBUTOR),
+        read_by=(PROJECTOR,),
+        answers=(answer, answers.FailureAnswer),
+    )
+
+
+def _share_channel(subjects: Subjects, verb: str) -> Channel:
+    query, answer = SHARE_QUERIES[verb]
+    return Channel(
+        name=f"api.share.{verb}",
+        kind=Kind.INSTANCE,
+        subject=subjects.share_api(shares.WHOLE, verb).replace(f".{shares.WHOLE.token}.", ".{share}."),
+        stream=None,
+        message=query,
+        published_by=(PROJECTOR,),
         read_by=(PROJECTOR,),
         answers=(answer, answers.FailureAnswer),
     )

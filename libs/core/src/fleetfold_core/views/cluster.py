@@ -1,6 +1,7 @@
 """The whole cluster but for its devices: nodes, placements, works, links."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -18,21 +19,38 @@ from fleetfold_contracts.answers import (
     WorkView,
 )
 from fleetfold_contracts.ids import DEFAULT_POOL, NodeId
+from fleetfold_contracts.shares import AggregatePart, StatePart
 from fleetfold_core.state import NodeState, Placement, Queued, State, WorkState
 from fleetfold_core.turns import in_order
 from fleetfold_core.views._fitting import LIST_BYTES, QUEUE_BYTES, fitting, newest
-from fleetfold_core.views.figures import aggregate
+from fleetfold_core.views._merging import merged
+from fleetfold_core.views.figures import figures_of, tallies
 
 PARKED_SHOWN = 5
 
 
 def cluster(state: State) -> StateAnswer:
     """Everything but the devices."""
+    return merged_cluster(state, [cluster_part(state)])
+
+
+def cluster_part(state: State) -> StatePart:
+    """What the telemetry of a state's nodes has to do with."""
     counts = _devices_by_node(state)
-    nodes = (node_view(node, counts[node_id]) for node_id, node in sorted(state.nodes.items()))
+    views = (node_view(node, counts[node_id]) for node_id, node in sorted(state.nodes.items()))
+    nodes, more = fitting(views, LIST_BYTES)
+    return StatePart(position=state.position, tallies=tallies(state), nodes=nodes, more_nodes=more)
+
+
+def merged_cluster(state: State, parts: Sequence[StatePart], silent: tuple[str, ...] = ()) -> StateAnswer:
+    """Everything but the devices: what the log says, and what parts without a node in common say of their telemetry.
+
+    `silent`: the shares that are not among them.
+    """
+    nodes, _ = merged([(part.nodes, part.more_nodes) for part in parts], key=lambda node: node.node_id)
     return StateAnswer(
-        position=state.position,
-        summary=summary(state),
+        position=min(part.position for part in parts),
+        summary=summary(state, parts, silent),
         pools=pools(state),
         nodes=fitting(nodes, LIST_BYTES)[0],
         placements=newest(map(placement_view, reversed(state.placements.values())), LIST_BYTES),
@@ -51,15 +69,17 @@ def links(state: State, query: LinksQuery) -> LinksAnswer:
     )
 
 
-def summary(state: State) -> Summary:
-    """The cluster in figures, and what was decided on it."""
+def summary(state: State, parts: Iterable[StatePart | AggregatePart], silent: tuple[str, ...] = ()) -> Summary:
+    """The cluster in figures, and what was decided on it. `silent`: the shares that are not among the parts."""
+    figures = figures_of([tally for part in parts for tally in part.tallies])
     return Summary(
-        **msgspec.structs.asdict(aggregate(state, None).cluster),
+        **msgspec.structs.asdict(figures),
         node_count=len(state.nodes),
         placement_count=len(state.placements),
         refused_count=state.refused_count,
         rejected_count=state.rejected_count,
         unknown_event_count=state.parked_count,
+        silent_shares=silent,
     )
 
 

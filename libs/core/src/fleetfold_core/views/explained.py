@@ -1,5 +1,10 @@
 """Why a workload sits where it sits, or nowhere."""
 
+from collections.abc import Sequence
+from heapq import merge
+
+from msgspec.structs import replace
+
 from fleetfold_contracts.answers import ExplainAnswer, ExplainQuery
 from fleetfold_contracts.codec import ContractError
 from fleetfold_core._words import some_of
@@ -26,6 +31,24 @@ def explain(state: State, query: ExplainQuery) -> ExplainAnswer:
     if (query.pool, query.workload_id) in state.released:
         return _explain_release(state, query)
     raise ContractError(f"nothing is known of a workload {query.workload_id!r}", "$.workload_id")
+
+
+def explain_part(state: State, part: State, query: ExplainQuery) -> ExplainAnswer:
+    """The same, with verdicts on the places of a part of the state alone.
+
+    Raises:
+        ContractError: nothing is known of it.
+    """
+    answer = explain(state, query)
+    places = part.devices.keys() | part.nodes.keys()
+    return replace(answer, verdicts=tuple(verdict for verdict in answer.verdicts if verdict.device_id in places))
+
+
+def merged_explanation(parts: Sequence[ExplainAnswer], silent: tuple[str, ...] = ()) -> ExplainAnswer:
+    """One of several that have no verdict in common. `silent`: the shares of the fleet that are not among them."""
+    verdicts = merge(*(part.verdicts for part in parts), key=lambda verdict: verdict.device_id)
+    told = fitting(verdicts, WHOLE_BYTES)[0]
+    return replace(parts[0], position=min(part.position for part in parts), verdicts=told, silent_shares=silent)
 
 
 def _explain_placement(state: State, query: ExplainQuery, placement: Placement) -> ExplainAnswer:

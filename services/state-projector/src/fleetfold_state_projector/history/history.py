@@ -60,8 +60,8 @@ class History:
 
         Nodes take turns in the stream, so the newest samples of each lie among its last `nodes x samples` messages.
         """
-        folded = self._state.samples_position
-        newest = folded - len(self._state.nodes) * self._settings.history_samples
+        folded, settings = self._state.samples_position, self._settings
+        newest = folded - len(self._state.nodes) * settings.history_samples
         after = max(0, min(written, newest) if written else newest)
         if after >= folded:
             return
@@ -70,7 +70,8 @@ class History:
                 for record in records:
                     if record.sequence > folded:
                         return
-                    self._record(record.payload, record.sequence, record.time)
+                    if settings.folds.holds(settings.subjects.node_of(record.subject)):
+                        self._record(record.payload, record.sequence, record.time)
                 if not records or records[-1].sequence >= folded:
                     return
 

@@ -7,7 +7,7 @@ from fleetfold_contracts import codec
 from fleetfold_contracts.ids import NodeId
 from fleetfold_core.state import State
 from fleetfold_core.touched import Touched
-from fleetfold_core.views.cluster import node_view, placement_view, summary
+from fleetfold_core.views.cluster import node_view, placement_view
 from fleetfold_core.views.devices import view_of
 
 SUMMARY = "summary"
@@ -29,17 +29,18 @@ def device_keys(state: State, nodes: set[NodeId]) -> Iterator[str]:
     return (f"{_DEVICE}.{id_}" for id_, device in state.devices.items() if device.node_id in nodes)
 
 
-def summary_document(state: State) -> bytes:
-    """What the key of the summary holds."""
-    return codec.encode(summary(state))
-
-
 class Documents:
     """What the keys hold at one moment."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._device_counts = Counter(device.node_id for device in state.devices.values())
+
+    def owner(self, key: str) -> str:
+        """By whose name a share of the fleet has a key: a device is its node's, all else is its own."""
+        kind, _, name = key.partition(".")
+        device = self._state.devices.get(name) if kind == _DEVICE else None
+        return name if device is None else device.node_id
 
     def document(self, key: str) -> bytes | None:
         """What a key holds; None for something that is gone."""

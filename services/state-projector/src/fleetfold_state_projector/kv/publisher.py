@@ -1,12 +1,16 @@
-"""Writes the views: what changed, at most once a second a key, by one projector of several."""
+"""Writes the views: what changed, at most once a second a key, by one projector of several of a share."""
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from itertools import islice
 
 from fleetfold_bus.port import Bucket, BusError
+from fleetfold_contracts import codec
+from fleetfold_contracts.answers import Summary
 from fleetfold_contracts.events import Liveness
 from fleetfold_contracts.ids import NodeId
+from fleetfold_contracts.shares import WHOLE, Share
 from fleetfold_core.touched import Touched
 from fleetfold_runtime.clock import Clock
 from fleetfold_runtime.live_state import LiveState
@@ -18,7 +22,6 @@ from fleetfold_state_projector.kv.documents import (
     all_keys,
     device_keys,
     keys_of,
-    summary_document,
 )
 from fleetfold_state_projector.kv.leadership import RENEW_EVERY_S, Leadership
 
@@ -29,18 +32,30 @@ KEYS_AT_ONCE = 200
 SUMMARY_SHARE = 0.05
 """So much of the time at most goes into the summary, which counts every device."""
 LEADER = "leader"
+"""Of the whole fleet; a share has its own: `leader.2-of-4`."""
 
 _log = get_logger()
 
 
 class ViewPublisher:
-    """Keeps a bucket at what the state is, while it leads."""
+    """Keeps a bucket at what the state is, while it leads. Each key is the matter of one share alone."""
 
-    def __init__(self, bucket: Bucket, clock: Clock, live: LiveState) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        clock: Clock,
+        live: LiveState,
+        summary: Callable[[], Awaitable[Summary]],
+        share: Share = WHOLE,
+    ) -> None:
+        """`summary` gives what is in the key of that name, which only one share writes."""
+        self._summary = summary
+        self._share = share
         self._bucket = bucket
         self._clock = clock
         self._live = live
-        self._leadership = Leadership(bucket, clock, key=LEADER, instance=secrets.token_hex(8))
+        leader = LEADER if share == WHOLE else f"{LEADER}.{share.token}"
+        self._leadership = Leadership(bucket, clock, key=leader, instance=secrets.token_hex(8))
         self._dirty: dict[str, None] = {}
         self._written: dict[str, int] | None = None
         """The hash of what each key holds. None: that has to be looked at first."""
@@ -95,7 +110,8 @@ class ViewPublisher:
         self._dirty.clear()
         self._liveness.clear()
         self._written = {}  # from here on changes are noted
-        found = {entry.key: hash(entry.value) for entry in await self._bucket.entries() if entry.key != LEADER}
+        entries = [entry for entry in await self._bucket.entries() if entry.key.split(".")[0] != LEADER]
+        found = {entry.key: hash(entry.value) for entry in entries}
         self._written = found
         self._dirty.update(dict.fromkeys(all_keys(self._live.state)))
         self._dirty.update(dict.fromkeys(key for key in found if key != SUMMARY))
@@ -113,13 +129,14 @@ class ViewPublisher:
                 break
             for key in keys:
                 del self._dirty[key]
-            await asyncio.gather(*(self._write(key, documents.document(key)) for key in keys))
+            own = [key for key in keys if self._share.holds(documents.owner(key))]
+            await asyncio.gather(*(self._write(key, documents.document(key)) for key in own))
         await self._write_summary()
 
     async def _write_summary(self) -> None:
         began_s = self._clock.monotonic_s()
-        if began_s >= self._summary_due_at_s:
-            document = summary_document(self._live.state)
+        if began_s >= self._summary_due_at_s and self._share.holds(SUMMARY):
+            document = codec.encode(await self._summary())
             self._summary_due_at_s = began_s + (self._clock.monotonic_s() - began_s) / SUMMARY_SHARE
             await self._write(SUMMARY, document)
 

@@ -100,7 +100,7 @@ class SnapshotStore:
                 if state is not None:
                     self.newest = about
                     return state
-                _log.warning("a snapshot is not believed: it is torn, or of another log")
+                _log.warning("a snapshot is not believed: it is torn, or of another log or share")
         return None
 
     async def part(self, digest: str, number: int) -> bytes | None:
