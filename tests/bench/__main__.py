@@ -25,9 +25,11 @@ from tests.bench import (
     latency,
     memory,
     openb,
+    planning,
     samples,
     snapshots,
     starting,
+    work,
 )
 from tests.bench.measure import Effort, Report, rows, table
 
@@ -46,6 +48,10 @@ BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "family": family.measure,
     "churn": churn.measure,
     "chaos": chaos.measure,
+    "work": work.measure,
+    "rescue": work.measure_rescue,
+    "plan": planning.measure,
+    "balance": planning.measure_balance,
 }
 
 FULL = Effort(
@@ -66,6 +72,8 @@ FULL = Effort(
     trace_jobs=None,
     storm_items=100_000,
     kills=40,
+    work_items=10_000,
+    planned_items=1_000_000,
     device_counts=(100, 10_000, 100_000),
 )
 QUICK = Effort(
@@ -86,6 +94,8 @@ QUICK = Effort(
     trace_jobs=200,
     storm_items=500,
     kills=2,
+    work_items=200,
+    planned_items=20_000,
     device_counts=(100, 200),
 )
 

@@ -42,6 +42,9 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     storm_items: int
     """So many are done while processes are killed."""
     kills: int
+    work_items: int
+    """So many go from a command through the workers' hands."""
+    planned_items: int
     device_counts: tuple[int, ...]
     """The sizes of fleets that questions are asked of."""
 
