@@ -75,7 +75,7 @@ def values(kind: mi.Type) -> st.SearchStrategy[Any]:  # noqa: C901 - one case a 
         case mi.RawType():
             return JSON_VALUES.map(lambda value: msgspec.Raw(codec.encode(value)))
         case mi.VarTupleType():
-            return st.lists(values(kind.item_type), max_size=3).map(tuple)
+            return st.lists(values(kind.item_type), min_size=kind.min_length or 0, max_size=3).map(tuple)
         case mi.TupleType():
             return st.tuples(*map(values, kind.item_types))
         case mi.DictType():
@@ -106,7 +106,7 @@ def structs(kind: Message) -> st.SearchStrategy[Any]:
 
 
 def any_of(kinds: Iterable[Message]) -> st.SearchStrategy[Any]:
-    return st.one_of([structs(kind) for kind in kinds])
+    return st.sampled_from(list(kinds)).flatmap(structs)
 
 
 # Fields that contradict each other are common, and are drawn again.

@@ -51,7 +51,8 @@ def folded(events: Sequence[evt.Event]) -> State:
     known = [evt.DeviceRegistered(node_id=NODE, capabilities=a_device(f"gpu-{number}")) for number in range(4)]
     for sequence, event in enumerate([evt.NodeJoined(node=a_node(NODE)), *known, *events], start=1):
         fold(state, event, At(sequence=sequence, time=NOW))
-    state.position = 0
+    state.position = 0  # where in the log it was told is another matter
+    state.room_positions.clear()
     return state
 
 
