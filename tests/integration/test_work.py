@@ -1,11 +1,14 @@
 """Work on a real server: handed out, done, failed, moved, cancelled, and none of it lost or counted twice."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
+import pytest
 
 from fleetfold_client import Fleet
 from fleetfold_client.worker import WorkItem
@@ -13,6 +16,7 @@ from fleetfold_contracts import commands as cmd
 from fleetfold_contracts import events as evt
 from fleetfold_contracts.answers import WorksAnswer
 from tests.support.cluster import Cluster, Logged
+from tests.support.fleetfold_command import fleetfold
 from tests.support.waiting import eventually
 
 SILENT_AFTER_S = 1.5
@@ -164,3 +168,86 @@ async def test_a_source_that_is_not_there_is_refused(cluster: Cluster) -> None:
     assert isinstance(outcome, evt.CommandRejected)
     assert outcome.field == "$.source.stream"
     assert (await fleet.works()).works == ()
+
+
+@pytest.mark.parametrize("leaves", ["cordoned", "drained"])
+async def test_what_a_leaving_device_has_not_begun_goes_to_others_and_what_it_holds_it_finishes(
+    cluster: Cluster, leaves: str
+) -> None:
+    leaving, staying = await started(cluster, 2)
+    fleet = Fleet(cluster.bus, root=cluster.subjects.root)
+    done = {leaving: Counter[int](), staying: Counter[int]()}
+    holds, may_end = asyncio.Event(), asyncio.Event()
+
+    async def do_and_then_hold(item: WorkItem) -> None:
+        if done[leaving].total() >= 5:
+            holds.set()
+            await may_end.wait()
+        done[leaving][item.index] += 1
+
+    async def do_once_the_other_holds(item: WorkItem) -> None:
+        await holds.wait()
+        done[staying][item.index] += 1
+
+    works = {leaving: do_and_then_hold, staying: do_once_the_other_holds}
+    tasks = [
+        asyncio.ensure_future(fleet.worker(device, silent_after_s=SILENT_AFTER_S).run(do))
+        for device, do in works.items()
+    ]
+    await fleet.distribute(200, work_id="w", batch_size=5)
+    await holds.wait()
+    if leaves == "cordoned":
+        await cluster.append(evt.DeviceCordoned(pool="default", device_id=leaving), "leaves")
+    else:
+        await cluster.append(evt.DeviceDrainStarted(pool="default", device_id=leaving), "leaves")
+
+    async def all_but_what_is_held() -> bool:
+        return (await fleet.works("w")).works[0].waiting <= 5
+
+    await eventually(all_but_what_is_held, what="the others doing the rest")
+    may_end.set()
+    (end,) = completed(await cluster.log(lambda logged: bool(completed(logged))))
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert (end.done, end.redone) == (200, 0)
+    assert done[leaving] + done[staying] == dict.fromkeys(range(200), 1)
+
+
+async def test_two_distributors_at_once_decide_each_thing_once(cluster: Cluster) -> None:
+    devices = await started(cluster, 4)
+    cluster.start("distributor", silent_after_s=str(SILENT_AFTER_S))
+    done: Counter[object] = Counter()
+    async with working(cluster, devices, done) as fleet:
+        for work_id in ("v", "w"):
+            await fleet.distribute(3000, work_id=work_id, batch_size=10)
+        logged = await cluster.log(lambda logged: len(completed(logged)) == 2)
+    assert [(end.done, end.redone) for end in completed(logged)] == [(3000, 0)] * 2
+    assert done == dict.fromkeys(range(3000), 2)
+
+
+async def test_works_are_listed_retried_and_cancelled_at_the_command_line(cluster: Cluster) -> None:
+    devices = await started(cluster, 2)
+
+    async def said(*arguments: str) -> str:
+        environment = {"FLEETFOLD_NATS_URL": cluster.url, "FLEETFOLD_ROOT": cluster.subjects.root}
+        ended = await asyncio.to_thread(lambda: fleetfold("work", *arguments, **environment))
+        assert ended.code == 0, ended.stderr
+        return ended.stdout
+
+    async def told(*arguments: str) -> dict[str, Any]:
+        return json.loads(await said(*arguments, "--json"))
+
+    async with working(cluster, devices, Counter()) as fleet:
+        await fleet.do(cmd.Distribute(items=raw("good", "bad"), work_id="w", max_tries=2, retry_delay_s=0.01))
+        await cluster.log(lambda logged: len(completed(logged)) == 1)
+        assert (await told("list"))["works"][0]["failed"] == 1
+        assert sum(device.get("done", 0) for device in (await told("list", "w"))["devices"]) == 1
+        assert [item["index"] for item in (await told("failed", "w"))["items"]] == [1]
+        assert "it is bad" in await said("failed", "w")
+        assert "1 item tried anew" in await said("retry", "w", "--item", "1")
+        await cluster.log(lambda logged: len(completed(logged)) == 2)
+
+        await fleet.do(cmd.Distribute(items=raw(*["slow"] * 20), work_id="s", batch_size=1))
+        assert "s: what is not started" in await said("cancel", "s")
+        assert (await told("list", "s"))["works"][0]["cancelled"] > 0

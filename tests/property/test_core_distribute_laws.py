@@ -6,7 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetfold_core.distribute import Spread, distribute_by_capacity, distribute_uniform
+from fleetfold_core import runs as run_lists
+from fleetfold_core.distribute import Spread, distribute_by_capacity, distribute_by_cost, distribute_uniform
 from tests.property.core_strategies import examples
 
 item_counts = st.integers(0, 500)
@@ -82,3 +83,65 @@ def test_a_heavier_device_gets_no_less(item_count: int, shares: dict[str, float]
     for lighter, heavier in pairwise(by_weight):
         if shares[lighter] < shares[heavier]:
             assert count(spread, lighter) <= count(spread, heavier)
+
+
+def best_end(costs: list[float], device_count: int) -> float:
+    """The end of the best plan on devices of one speed, found by trying all."""
+    loads = {(0.0,) * device_count}
+    for cost in costs:
+        loads = {
+            tuple(sorted((*load[:place], load[place] + cost, *load[place + 1 :])))
+            for load in loads
+            for place in range(device_count)
+        }
+    return min(max(load) for load in loads)
+
+
+@examples(100)
+@given(
+    costs=st.lists(st.integers(1, 100).map(float), min_size=1, max_size=8),
+    names=st.lists(st.sampled_from(["d0", "d1", "d2", "d3"]), min_size=1, max_size=4, unique=True),
+)
+def test_what_is_planned_by_cost_ends_at_most_a_third_later_than_the_best_plan(
+    costs: list[float], names: list[str]
+) -> None:
+    spread = distribute_by_cost(costs, dict.fromkeys(names, 1.0))
+    assert run_lists.covers([run for runs in spread.runs.values() for run in runs], 0, len(costs))
+    end = max(sum(costs[item] for item in run_lists.numbers(runs)) for runs in spread.runs.values())
+    graham = Fraction(4, 3) - Fraction(1, 3 * len(names))
+    assert end <= graham * Fraction(best_end(costs, len(names)))
+
+
+@examples(100)
+@given(
+    item_count=st.integers(0, 200),
+    shares=st.dictionaries(st.sampled_from([f"d{index}" for index in range(6)]), st.integers(0, 3).map(float)),
+    limit=limits,
+    places=st.lists(st.integers(0, 7), max_size=200),
+    strategy=st.sampled_from(("uniform", "capacity", "cost")),
+)
+def test_what_lies_near_a_device_goes_there_as_far_as_its_limit_allows(
+    item_count: int, shares: dict[str, float], limit: int | None, places: list[int], strategy: str
+) -> None:
+    wanted = {
+        device: [item for item, place in enumerate(places[:item_count]) if f"d{place}" == device] for device in shares
+    }
+    near = {device: run_lists.of_numbers(items) for device, items in wanted.items() if items}
+    match strategy:
+        case "uniform":
+            shares = dict.fromkeys(shares, 1.0)
+            spread = distribute_uniform(item_count, list(shares), limit, near)
+        case "capacity":
+            spread = distribute_by_capacity(item_count, shares, limit, near)
+        case _:
+            spread = distribute_by_cost([float(item % 5) for item in range(item_count)], shares, limit, near)
+
+    assert run_lists.covers(
+        [*(run for runs in spread.runs.values() for run in runs), *spread.unassigned], 0, item_count
+    )
+    for device, weight in shares.items():
+        given_to = list(run_lists.numbers(spread.runs.get(device, [])))
+        assert given_to == sorted(given_to)
+        assert limit is None or len(given_to) <= limit
+        assert weight or not given_to
+        assert not weight or set(wanted[device][:limit]) <= set(given_to)
