@@ -27,8 +27,10 @@ from tests.bench import (
     openb,
     planning,
     samples,
+    shares,
     snapshots,
     starting,
+    visible,
     work,
 )
 from tests.bench.measure import Effort, Report, rows, table
@@ -39,7 +41,10 @@ BENCHES: dict[str, Callable[[Path, Effort], Awaitable[Report]]] = {
     "samples": samples.measure,
     "snapshot": snapshots.measure,
     "ask": asking.measure,
+    "shares": shares.folded,
+    "merged": shares.answered,
     "latency": latency.measure,
+    "visible": visible.measure,
     "start": starting.measure,
     "memory": memory.measure,
     "agent": agent.measure,

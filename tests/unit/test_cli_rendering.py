@@ -124,3 +124,9 @@ def drawn(view: DeviceView) -> str:
     with console.capture() as capture:
         console.print(devices_table(DevicesAnswer(position=1, devices=(view,))))
     return capture.get().splitlines()[1]
+
+
+def test_a_table_says_which_share_of_the_fleet_is_not_in_it() -> None:
+    assert devices_table(DevicesAnswer(position=1)).caption is None
+    silent = DevicesAnswer(position=1, silent_shares=("1/2", "2/2"))
+    assert "share 1/2, 2/2" in str(devices_table(silent).caption)

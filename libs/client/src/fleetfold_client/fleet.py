@@ -315,13 +315,14 @@ class Fleet:
     async def devices(self, query: DevicesQuery = DevicesQuery()) -> DevicesAnswer:  # noqa: B008 - a frozen struct
         """The devices as they stand, asked for page by page."""
         page = _read(await self._ask("devices", query, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
-        devices = page.devices
+        devices, silent = page.devices, set(page.silent_shares)
         while page.next_after is not None and (query.limit is None or len(devices) < query.limit):
             left = None if query.limit is None else query.limit - len(devices)
             rest = msgspec.structs.replace(query, after=page.next_after, limit=left)
             page = _read(await self._ask("devices", rest, timeout_s=QUERY_TIMEOUT_S), DevicesAnswer)
             devices += page.devices
-        return msgspec.structs.replace(page, devices=devices)
+            silent.update(page.silent_shares)
+        return msgspec.structs.replace(page, devices=devices, silent_shares=tuple(sorted(silent)))
 
     async def aggregate(self, query: AggregateQuery = AggregateQuery()) -> AggregateAnswer:  # noqa: B008 - a frozen struct
         """The cluster in figures, and the same by vendor and by pool."""

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from fleetfold_cli.render.words import ABSENT, figure, plain_table
+from fleetfold_cli.render.words import ABSENT, figure, plain_table, silence
 from fleetfold_cli.sizes import format_size
 from fleetfold_contracts.answers import DevicesAnswer, DeviceStatus, DeviceView
 from fleetfold_contracts.samples import Sample
@@ -28,6 +28,7 @@ def devices_table(answer: DevicesAnswer) -> Table:
     )
     for device in answer.devices:
         table.add_row(*_row(device))
+    table.caption = silence(answer.silent_shares)
     return table
 
 

@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from fleetfold_cli.render.words import ABSENT, count, figure, plain_table
+from fleetfold_cli.render.words import ABSENT, count, figure, plain_table, silence
 from fleetfold_cli.sizes import format_size
 from fleetfold_contracts.figures import AggregateAnswer, Figures, TopologyAnswer, TopologyFigures
 
@@ -19,6 +19,7 @@ def aggregate_table(answer: AggregateAnswer) -> Table:
         table.add_row(vendor, *_row(figures))
     for pool, figures in answer.by_pool.items():
         table.add_row(f"pool {pool}", *_row(figures))
+    table.caption = silence(answer.silent_shares)
     return table
 
 

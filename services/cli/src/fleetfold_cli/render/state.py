@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from rich.console import Group, RenderableType
 
 from fleetfold_cli.render.placements import placements_table
-from fleetfold_cli.render.words import clock_time, count, plain_table
+from fleetfold_cli.render.words import clock_time, count, plain_table, silence
 from fleetfold_cli.sizes import format_size
 from fleetfold_contracts.answers import StateAnswer
 
@@ -23,6 +23,7 @@ def state_tables(answer: StateAnswer) -> RenderableType:
     nodes = plain_table("node", "pool", "state", "devices", "last seen", right=("devices",))
     for node in answer.nodes:
         nodes.add_row(node.node_id, node.pool, node.liveness, str(node.device_count), clock_time(node.last_seen))
+    nodes.caption = silence(summary.silent_shares)
     placements = ["", placements_table(answer.placements)] if answer.placements else []
     return Group(", ".join(figures), "", nodes, *placements)
 

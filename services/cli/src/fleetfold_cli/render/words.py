@@ -37,3 +37,8 @@ def plain_table(*columns: str, right: Collection[str] = (), title: str | None = 
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
+
+
+def silence(shares: Collection[str]) -> str | None:
+    """Which shares of the fleet are not in an answer; None where all are."""
+    return f"without what does not answer: share {', '.join(shares)} of the fleet" if shares else None
