@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -61,10 +61,19 @@ def run_service(
         uvloop.run(_run(name, settings, service))
     except* BusError as errors:
         failed = True
-        for error in errors.exceptions:
+        for error in _each_of(errors):
             get_logger().error("cannot go on", reason=str(error))
     if failed:
         sys.exit(2)
+
+
+def _each_of(errors: BaseExceptionGroup[BusError]) -> Iterator[BusError]:
+    """The errors themselves: what ran beside each other groups them, and the groups in groups."""
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _each_of(error)
+        else:
+            yield error
 
 
 def _collect_seldom() -> None:

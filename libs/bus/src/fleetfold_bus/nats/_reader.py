@@ -25,6 +25,7 @@ class Reader:
         self._stream = stream
         self._position = after
         self._filter = subject_filter
+        self._created: datetime | None = None
         self._consumer_sequence = 0
         self._told_of_the_end = False
 
@@ -69,18 +70,25 @@ class Reader:
         return info.name, info.num_pending
 
     async def _check_stream(self) -> None:
-        """A stream that has become shorter gives its sequences away a second time: reading on would skip them."""
+        """A stream made anew, or one that has become shorter, gives its sequences away a second time.
+
+        Reading on would skip them.
+        """
         try:
-            last_sequence = (await self._api.stream(self._stream)).state.last_seq
+            found = await self._api.stream(self._stream)
         except ApiError as error:
             if error.err_code == NO_SUCH_STREAM:
                 raise BusError(f"there is no stream {self._stream} on the server") from None
             raise
+        last_sequence = found.state.last_seq
         if last_sequence < self._position:
             raise BusError(
                 f"the stream {self._stream} ends at {last_sequence}, but {self._position} has been read already: "
                 "the server has lost data, or the stream was made anew. Start again from its beginning"
             )
+        if self._created not in {None, found.created}:
+            raise BusError(f"the stream {self._stream} was made anew while it was read. Start again from its beginning")
+        self._created = found.created
 
     def _records(self, messages: list[Msg]) -> tuple[list[Record], int]:
         """The records, and how many more wait. Nothing is kept of messages of which one is missing."""
