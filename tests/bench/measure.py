@@ -23,6 +23,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     logged: int
     """So many events lie behind a snapshot."""
     questions: int
+    decisions: int
+    """So many commands are asked by many at once."""
     starts: int
     fleets: tuple[str, ...]
     """The fleets that are placed on, the largest last."""

@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 import nats
@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 
 MESSAGE_ID = "Nats-Msg-Id"
+EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 PULL_SIZE = 1000
 PULLS_AT_ONCE = 3
 
@@ -27,6 +28,21 @@ async def append_one_by_one(client: Client, subject: str, payload: bytes, messag
     stream = client.jetstream()
     for message_id in message_ids:
         await stream.publish(subject, payload, headers={MESSAGE_ID: message_id})
+
+
+async def guarded_appends(client: Client, subject: str, payload: bytes) -> Callable[[int], Awaitable[None]]:
+    """What appends so many to a stream of its own, each guarded by the sequence of the one before."""
+    stream = client.jetstream()
+    await stream.add_stream(name=subject.replace(".", "-"), subjects=[subject])
+    last_sequence = 0
+
+    async def append(count: int) -> None:
+        nonlocal last_sequence
+        for _ in range(count):
+            guard = {EXPECTED_SEQUENCE: str(last_sequence), MESSAGE_ID: f"{last_sequence}"}
+            last_sequence = (await stream.publish(subject, payload, headers=guard)).seq
+
+    return append
 
 
 async def append_async(client: Client, subject: str, payload: bytes, message_ids: Iterable[str]) -> None:

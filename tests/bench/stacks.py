@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,9 +35,13 @@ class Running(NamedTuple):
 
 
 @asynccontextmanager
-async def running(folder: Path, fleet_spec: str) -> AsyncGenerator[Running, None]:
-    """The four services and an echo, while the block runs. What is acknowledged is on the disk, as with `up`."""
-    services = (telemetry_agent(fleet_spec), STATE_PROJECTOR, PLACEMENT_SOLVER, DISTRIBUTOR, ECHO)
+async def running(folder: Path, fleet_spec: str, *, solvers: int = 1) -> AsyncGenerator[Running, None]:
+    """The four services and an echo, while the block runs. What is acknowledged is on the disk, as with `up`.
+
+    More than one of `solvers` share the commands.
+    """
+    others = [replace(PLACEMENT_SOLVER, name=f"placement-solver-{n}", answers=False) for n in range(2, solvers + 1)]
+    services = (telemetry_agent(fleet_spec), STATE_PROJECTOR, PLACEMENT_SOLVER, *others, DISTRIBUTOR, ECHO)
     stack = Stack(folder, services, environment=os.environ, root=DEFAULT_ROOT, sync_always=True)
     async with stack:
         bus = await NatsBus.connect(stack.url, subjects=Subjects(), name="bench", wait_s=READY_WITHIN_S)

@@ -141,6 +141,9 @@ def test_a_cordoned_device_takes_nothing_new(server: str) -> None:
     assert "too hot" in fleetfold("devices", FLEETFOLD_NATS_URL=server).stdout
 
     asked(server, "uncordon", "small-gpu0")
+    assert asked(server, "cordon", "--node", "small")["type"] == "fleet.node.cordoned.v1"
+    asked(server, *placing, code=REFUSED)
+    asked(server, "uncordon", "--node", "small")
     asked(server, *placing)
     asked(server, "release", "w")
 
@@ -196,6 +199,7 @@ def test_events_are_told_as_they_happen(server: str) -> None:
         (("release", "nobody"), "", "nobody"),
         (("why", "nobody"), "", "nobody"),
         (("cordon", "no-such-device"), "", "no-such-device"),
+        (("uncordon",), "", "give a DEVICE or --node"),
         (("distribute",), "", "nothing to distribute"),
         (("devices", "--vendor", "acme"), "", "acme"),
         (("nonsense",), "", "nonsense"),

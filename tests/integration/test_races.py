@@ -66,3 +66,19 @@ async def test_room_given_back_is_placed_again(cluster: Cluster) -> None:
         "go": evt.PlacementReleased,
         "third": evt.PlacementDecided,
     }
+
+
+async def test_what_one_solver_has_decided_another_knows(cluster: Cluster) -> None:
+    """Whoever sees a decision in the log may release it at once, whichever solver takes the command."""
+    await cluster.add_devices(4)
+    for _ in range(3):
+        cluster.start("placement-solver")
+
+    async def placed_and_released(name: str) -> evt.Event:
+        await cluster.command("place", place(name, GIB), name)
+        await cluster.outcomes([name])
+        await cluster.command("release", cmd.Release(workload_id=name), f"{name}-release")
+        return (await cluster.outcomes([f"{name}-release"]))[f"{name}-release"][0]
+
+    outcomes = await asyncio.gather(*(placed_and_released(f"model-{index}") for index in range(40)))
+    assert {type(outcome) for outcome in outcomes} == {evt.PlacementReleased}

@@ -78,13 +78,27 @@ class Solver:
 
     async def _decide(self, command: Command, command_id: CommandId) -> None:
         started_s = self._clock.monotonic_s()
-        event = decide(self._live.state, command, self._fleets)
+        try:
+            event = decide(self._live.state, command, self._fleets)
+        except codec.ContractError:
+            if not await self._moved_on():
+                raise
+            return
         if isinstance(event, TIMED):
             event = replace(event, solve_ms=1000 * (self._clock.monotonic_s() - started_s))
         if event_scope(event)[0] != "pool":
             await self._loop.append_outcome(event, command_id)
         elif await self._log.append(event, outcome_id(command_id), command_id):
             self._loop.count(event)
+
+    async def _moved_on(self) -> bool:
+        """Whether another solver said something that this one had not folded: it is folded now.
+
+        No guard holds back a rejection, so what another said a moment ago must be known before one is made.
+        """
+        position = self._live.state.position
+        await self._live.catch_up()
+        return self._live.state.position > position
 
     async def _make_moves(self, command_id: CommandId) -> None:
         """Make the moves that were proposed, each if nothing changed there since. Those that were made are left out."""

@@ -47,9 +47,9 @@ def find(problem: Problem, budget_steps: int) -> Answer:
 
 def _polished(problem: Problem, seats: Seats, solver: str, budget_steps: int) -> Answer:
     """The plan, or on a small instance a better one, if there is one."""
-    uniform = _is_uniform(problem)
-    if uniform or len(problem.needs) * len(problem.spots) > SMALL_PAIRS:
-        return Answer(seats, solver, complete=True, proven=uniform)
+    best = _is_uniform(problem) or problem.value(seats) >= _most(problem) - TOLERANCE
+    if best or len(problem.needs) * len(problem.spots) > SMALL_PAIRS:
+        return Answer(seats, solver, complete=True, proven=best)
     steps = min(budget_steps, POLISH_STEPS)
     better = exact.search(problem, steps, better_than=problem.value(seats))
     if better.seats is not None:
@@ -90,6 +90,11 @@ def _may_hold(problem: Problem) -> bool:
 def _is_uniform(problem: Problem) -> bool:
     """Whether all spots are alike, and none is nearer to another: then any plan is as good as any other."""
     return len(problem.regions.near) <= 1 and len({spot[:4] for spot in problem.spots}) <= 1
+
+
+def _most(problem: Problem) -> float:
+    """No plan scores more: every replica sits on the best spots that there are."""
+    return problem.replicas * _hope(problem, range(len(problem.spots)))
 
 
 def _replica_by_replica(problem: Problem) -> tuple[Seats, str]:

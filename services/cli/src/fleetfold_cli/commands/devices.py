@@ -6,17 +6,16 @@ import typer
 
 from fleetfold_cli.asking import ask
 from fleetfold_cli.documents import typed_labels
-from fleetfold_cli.options import AsJson, Pool, Root, Server
+from fleetfold_cli.options import ADevice, ANode, AsJson, Pool, Root, Server, device_or_node
 from fleetfold_cli.output import event_document, show
 from fleetfold_cli.render.devices import devices_table
 from fleetfold_cli.sizes import parse_size
 from fleetfold_contracts.answers import DeviceOrder, DevicesQuery, DeviceStatus
+from fleetfold_contracts.commands import Cordon, Uncordon
 from fleetfold_contracts.ids import DEFAULT_POOL
 from fleetfold_contracts.inventory import DeviceType, Vendor
 
 app = typer.Typer()
-
-DeviceId = Annotated[str, typer.Argument(metavar="DEVICE", help="As 'fleetfold devices' shows it.")]
 
 
 @app.command()
@@ -58,27 +57,33 @@ def devices(
 @app.command()
 def cordon(
     ctx: typer.Context,
-    device: DeviceId,
+    device: ADevice = None,
+    node: ANode = None,
     reason: Annotated[str, typer.Option(help="Shown to whoever asks.")] = "",
     pool: Pool = DEFAULT_POOL,
     as_json: AsJson = False,
     server: Server = None,
     root: Root = None,
 ) -> None:
-    """Let nothing new sit on a device. What is there stays."""
-    outcome = ask(ctx, server, root, lambda fleet: fleet.cordon(device, reason=reason, pool=pool))
-    show(event_document(outcome), f"cordoned: {device}", as_json=as_json)
+    """Let nothing new sit on a device, or a node. What is there stays."""
+    place = device_or_node(device, node)
+    command = Cordon(device_id=device, node_id=node, reason=reason, pool=pool)
+    outcome = ask(ctx, server, root, lambda fleet: fleet.do(command))
+    show(event_document(outcome), f"cordoned: {place}", as_json=as_json)
 
 
 @app.command()
 def uncordon(
     ctx: typer.Context,
-    device: DeviceId,
+    device: ADevice = None,
+    node: ANode = None,
     pool: Pool = DEFAULT_POOL,
     as_json: AsJson = False,
     server: Server = None,
     root: Root = None,
 ) -> None:
-    """Take a cordon back."""
-    outcome = ask(ctx, server, root, lambda fleet: fleet.uncordon(device, pool=pool))
-    show(event_document(outcome), f"uncordoned: {device}", as_json=as_json)
+    """Take a cordon back, or end a drain."""
+    place = device_or_node(device, node)
+    command = Uncordon(device_id=device, node_id=node, pool=pool)
+    outcome = ask(ctx, server, root, lambda fleet: fleet.do(command))
+    show(event_document(outcome), f"uncordoned: {place}", as_json=as_json)

@@ -6,7 +6,7 @@ import typer
 
 from fleetfold_cli.asking import ask
 from fleetfold_cli.exits import ExitCode
-from fleetfold_cli.options import AsJson, Pool, Root, Server
+from fleetfold_cli.options import ADevice, ANode, AsJson, Pool, Root, Server, device_or_node
 from fleetfold_cli.output import event_document, show
 from fleetfold_cli.render.events import outcome_line
 from fleetfold_cli.render.moving import moves_table, queue_table
@@ -51,8 +51,8 @@ def move(
 @app.command()
 def drain(
     ctx: typer.Context,
-    device: Annotated[str | None, typer.Argument(metavar="[DEVICE]", help="As 'fleetfold devices' shows it.")] = None,
-    node: Annotated[str | None, typer.Option(help="Instead of a device: a node, with all its devices.")] = None,
+    device: ADevice = None,
+    node: ANode = None,
     reason: Annotated[str, typer.Option(help="Shown to whoever asks.")] = "",
     pool: Pool = DEFAULT_POOL,
     as_json: AsJson = False,
@@ -60,8 +60,7 @@ def drain(
     root: Root = None,
 ) -> None:
     """Let nothing new sit on a device, or a node, and move off what is there. 'uncordon' ends it."""
-    if (device is None) is (node is None):
-        raise typer.BadParameter("give a DEVICE or --node, one of them")
+    device_or_node(device, node)
     command = Drain(device_id=device, node_id=node, reason=reason, pool=pool)
     outcome = ask(ctx, server, root, lambda fleet: fleet.do(command))
     show(event_document(outcome), outcome_line(outcome), as_json=as_json)

@@ -52,7 +52,7 @@ def place(
     priority: Annotated[int | None, typer.Option(help="The higher, the earlier: -1000 to 1000.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Whose quota it counts against.")] = None,
     strategy: Annotated[PlacementStrategy | None, typer.Option(help="By what it chooses; else by score.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Where it does not fit now: let it wait.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Where it does not fit now: let it wait in the queue.")] = False,
     deadline_s: Annotated[float | None, typer.Option(help="Let it wait so long at most.")] = None,
     preempt: Annotated[bool, typer.Option("--preempt", help="Let less important ones make room.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would come of it, and change nothing.")] = False,
