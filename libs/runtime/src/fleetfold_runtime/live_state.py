@@ -183,6 +183,8 @@ class LiveState:
                 waiter.set_result(None)
 
     async def _follow_samples(self) -> None:
+        # A sample of a node that is not known yet tells nothing, so that the log comes first.
+        await self._caught_up.wait()
         stream = self._subjects.stream(SAMPLES)
         async for records in self._bus.read(stream, after=self.state.samples_position):
             if not records:

@@ -130,6 +130,10 @@ def why(
     if device_id not in takers:
         return "the device takes nothing new" if takers else None
     since = max(next(iter(lane.handed.values())).since, lane.heard or datetime.min.replace(tzinfo=now.tzinfo))
-    others = (other for id_, other in work.lanes.items() if id_ != device_id and other.heard is not None)
-    alive = any(now - other.heard <= silent_after for other in others if other.heard is not None)
+    # Who is through with all that it was handed waits for more, however long ago that was.
+    alive = any(
+        other.heard is not None and (not other.handed or now - other.heard <= silent_after)
+        for id_, other in work.lanes.items()
+        if id_ != device_id
+    )
     return SILENT if now - since > silent_after and alive else None

@@ -34,11 +34,7 @@ MODEL = Workload(
     shards=(Shard(memory_bytes=12 * GIB),) * 8,
     constraints=Constraints(forbidden_nodes=(LONE_NODE,)),
 )
-TENANT = Workload(
-    workload_id="on-lone-node",
-    shards=(Shard(memory_bytes=4 * GIB),),
-)
-"""It sits on the node that will be killed: all devices score alike while nothing runs, and that node's come first."""
+TENANT_ID = "on-lone-node"
 IMPOSSIBLE = (
     Workload(workload_id="giant", shards=(Shard(memory_bytes=1024 * GIB),)),
     Workload(workload_id="snob", shards=(Shard(memory_bytes=GIB),), constraints=Constraints(models=("H200",))),
@@ -57,6 +53,15 @@ name = "{LONE_NODE}"
 model = "A10"
 count = {LONE_NODE_SIZE.devices}
 """
+
+
+def tenant(refuge: str) -> Workload:
+    """What sits on the node that will be killed, and may sit on one other."""
+    return Workload(
+        workload_id=TENANT_ID,
+        shards=(Shard(memory_bytes=4 * GIB),),
+        constraints=Constraints(nodes=(LONE_NODE, refuge)),
+    )
 
 
 def services(folder: Path, *, with_local_gpus: bool) -> list[ServiceSpec]:

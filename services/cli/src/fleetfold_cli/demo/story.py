@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -18,7 +18,7 @@ from fleetfold_cli.stack.readiness import Size, fleet_seen
 from fleetfold_cli.stack.stack import DISTRIBUTOR, PLACEMENT_SOLVER, STATE_PROJECTOR, Stack
 from fleetfold_client import Fleet, FleetError, Worker
 from fleetfold_contracts.answers import DevicesAnswer, DevicesQuery, StateAnswer, StateQuery
-from fleetfold_contracts.commands import Selector
+from fleetfold_contracts.commands import Cordon, Selector, Uncordon
 from fleetfold_contracts.events import (
     Event,
     Liveness,
@@ -92,8 +92,15 @@ class Story:
             nodes = nodes_of(outcome.allocations, None)
             told = f"{len(outcome.allocations)} shards of 12 GiB on {count(len(nodes), 'node')}"
             step.outcome = f"{told}, decided in {decided_after_ms:.0f} ms"
-            await self._place(cast.TENANT)
+            await self._settle_on_the_lone_node(nodes)
             return outcome
+
+    async def _settle_on_the_lone_node(self, others: Sequence[str]) -> None:
+        """Place something on the node that will be killed, which may move from there to one other node."""
+        refuge = others[0]
+        await self._fleet.do(Cordon(node_id=refuge))
+        await self._place(cast.tenant(refuge))
+        await self._fleet.do(Uncordon(node_id=refuge))
 
     async def refuse_the_impossible(self) -> None:
         """What fits nowhere is refused, and told why."""
@@ -151,7 +158,7 @@ class Story:
         async with self._step("Placement moved off the killed node", PLACEMENT_SOLVER.name) as step:
             step.tell("waiting for the time of grace")
             moved = await self._first(self._before_the_loss, PlacementMoved, _is_tenants_move)
-            step.outcome = f"{cast.TENANT.workload_id} sits on {moved.allocations[0].node_id} now: {moved.reason}"
+            step.outcome = f"{cast.TENANT_ID} sits on {moved.allocations[0].node_id} now: {moved.reason}"
 
     async def look_back(self) -> None:
         """The state at the end."""
@@ -204,7 +211,7 @@ async def _work(worker: Worker, done: Counter[int], step: Step) -> None:
 
 
 def _is_tenants_move(event: PlacementMoved) -> bool:
-    return event.workload_id == cast.TENANT.workload_id
+    return event.workload_id == cast.TENANT_ID
 
 
 def _is_loss(event: LivenessChanged) -> bool:
