@@ -1,8 +1,9 @@
-// Charts of a device's readings, with uPlot.
+// Charts of a device's readings, with uPlot, which index.html loads.
 
-import uPlot from "../vendor/uplot/uPlot.js";
 import { h, say } from "./dom.js";
 import { clock } from "./format.js";
+
+const { uPlot } = globalThis;
 
 const HEIGHT_PX = 160;
 
